@@ -1,0 +1,28 @@
+# Two commands do all the set-up: `make demo` and `make test`. Both need Python 3.11 or later and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test clean
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+# Exit status 1 means "findings", which is what the samples are for; any other failure is a failure.
+demo: .venv/installed
+	$(BIN)/claimlint check samples --authorizations samples/registers/authorizations.csv \
+	  --documentation samples/registers/sessions.csv --as-of 2026-02-02 || [ $$? -eq 1 ]
+
+test: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+clean:
+	rm -rf .venv build dist

@@ -1,0 +1,86 @@
+"""What every reader gives: the rows of the service-line table as text, and what could not be read.
+
+`read` sniffs the format from the bytes and calls the one reader for it. A reader never raises for bad content: what
+it cannot read it tells as a `Problem` (an STR finding), and a claim that is thereby not checked as `Unreadable`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import polars as pl
+
+Format = Literal["csv", "x12", "xml"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value stands. Lines and columns count from 1, columns in characters; the end is exclusive.
+
+    `segment` and `element` are X12 names (`SV1`, `SV101-2`) or, for a CSV, empty and the heading. `excerpt` is the
+    segment, row or element as it is shown, already without patient data, and `mark` the half-open range of
+    characters in it that is at fault.
+    """
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    segment: str = ""
+    element: str = ""
+    excerpt: str = ""
+    mark: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A structure finding of a reader: code STR001, STR002 or STR003, what is wrong and what to do next."""
+
+    code: str
+    message: str
+    hint: str
+    place: Place
+    claim_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A claim that was read but not checked: its id where known, the line it begins on and the reason."""
+
+    claim_id: str | None
+    line: int
+    reason: str
+
+
+# Where the value of a column stands: ordinal of its anchor (see `lines.POSITIONS`), column, index in a list or -1.
+Locate = Callable[[dict[str, int], str, int, bool], Place]
+
+
+@dataclass
+class Read:
+    """One file, read.
+
+    `lines`: a row per service line, of claims that could be read; String columns named as in `lines.COLUMNS`
+    (List[String] for kinds codes, diagnoses and pointers) plus Int32 `lines.POSITIONS`. A claim without service
+    lines has one row with null line columns and `at_line` -1. `columns`: the columns this file can carry: one that is
+    not here is a missing *column*, whose rules are not checked. `claims` counts every claim read, unreadable ones
+    too. `notes`: what was taken care of and the user should know (encoding, order of day and month).
+    `locate(positions, column, index, show_phi)` finds the exact place of a value.
+    """
+
+    format: Format
+    lines: pl.DataFrame
+    columns: frozenset[str]
+    claims: int
+    locate: Locate
+    compact_dates: bool
+    day_first: bool = False
+    problems: list[Problem] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class NotClaims(Exception):
+    """The file as a whole is not professional claims; the message says what it is and what to do."""
