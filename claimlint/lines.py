@@ -26,19 +26,24 @@ class At:
     qualifiers: tuple[str, ...]
     element: int
     component: int
+    last_component: int
 
     def __str__(self) -> str:
         qualifier = f"*{'/'.join(self.qualifiers)}" if self.qualifiers else ""
         component = f"-{self.component}" if self.component else ""
-        return f"{self.loop} {self.segment}{qualifier} {self.segment}{self.element:02d}{component}"
+        through = f"..{self.last_component}" if self.last_component > self.component else ""
+        return f"{self.loop} {self.segment}{qualifier} {self.segment}{self.element:02d}{component}{through}"
 
 
 def _at(text: str) -> At:
-    """Read `2400 SV1 1-2` or `2300 REF*G1 2`: loop, segment*qualifier, element-component."""
+    """Read `2400 SV1 1-2`, `2300 REF*G1 2` or `2400 SV1 1-3..6`: loop, segment*qualifier, element-components."""
     loop, segment, place = text.split()
     segment, _, qualifier = segment.partition("*")
-    element, _, component = place.partition("-")
-    return At(loop, segment, tuple(qualifier.split("/")) if qualifier else (), int(element), int(component or 0))
+    element, _, components = place.partition("-")
+    first, _, last = components.partition("..")
+    first_component = int(first or 0)
+    qualifiers = tuple(qualifier.split("/")) if qualifier else ()
+    return At(loop, segment, qualifiers, int(element), first_component, int(last or first_component))
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ COLUMNS: tuple[Column, ...] = (
     _column("frequency_code", "code", "claim", "Claim frequency: 1 original, 7 replacement, 8 void.",
             "2300 CLM 5-3", "Frequency; Claim Frequency; Resubmission Code; Box 22; 22 Resubmission Code"),
     _column("related_causes", "codes", "claim", "Related causes: AA auto, EM employment, OA other accident.",
-            "2300 CLM 11-1", "Related Cause; Accident Type; Box 10; 10 Related To; Condition Related To"),
+            "2300 CLM 11-1..3", "Related Cause; Accident Type; Box 10; 10 Related To; Condition Related To"),
     _column("accident_state", "code", "claim", "State of the auto accident (two letters).", "2300 CLM 11-4",
             "Auto Accident State; Box 10b State; 10b State"),
     _column("accident_date", "date", "claim", "Date of the accident or injury.", "2300 DTP*439 3",
@@ -120,13 +125,13 @@ COLUMNS: tuple[Column, ...] = (
     _column("patient_paid", "money", "claim", "Amount that the patient paid, US cents.", "2300 AMT*F5 2",
             "Amount Paid; Patient Payment; Pt Paid; Copay Paid; Box 29; 29; 29 Amount Paid"),
     _column("referring_npi", "code", "line", "NPI of the referring or ordering provider.",
-            "2400 NM1*DK 9; 2400 NM1*DN 9; 2300 NM1*DN 9",
+            "2420E NM1*DK 9; 2420F NM1*DN 9; 2310A NM1*DN 9",
             "Referring; Referring Provider NPI; Ordering NPI; Ordering Provider NPI; Box 17b; 17b; 17b NPI"),
     _column("rendering_npi", "code", "line", "NPI of the rendering provider: the line's, else the claim's.",
-            "2400 NM1*82 9; 2300 NM1*82 9",
+            "2420A NM1*82 9; 2310B NM1*82 9",
             "Rendering; Rendering Provider NPI; Provider NPI; Treating NPI; Box 24J; 24J; 24J Rendering Provider ID"),
     _column("rendering_taxonomy", "code", "line", "Taxonomy code of the rendering provider.",
-            "2400 PRV*PE 3; 2300 PRV*PE 3", "Taxonomy; Provider Taxonomy; Rendering Provider Taxonomy"),
+            "2420A PRV*PE 3; 2310B PRV*PE 3", "Taxonomy; Provider Taxonomy; Rendering Provider Taxonomy"),
     _column("billing_npi", "code", "provider", "NPI of the billing provider.", "2010AA NM1*85 9",
             "Billing Provider NPI; Group NPI; Facility NPI; Box 33a; 33a; 33a NPI"),
     _column("billing_taxonomy", "code", "provider", "Taxonomy code of the billing provider.", "2000A PRV*BI 3",
@@ -167,7 +172,7 @@ COLUMNS: tuple[Column, ...] = (
     _column("procedure", "code", "line", "CPT or HCPCS code.", "2400 SV1 1-2",
             "CPT; HCPCS; Proc Code; Procedure Code; CPT Code; CPT/HCPCS; HCPCS Code; Service Code; Proc; Code; "
             "Box 24D; 24D; 24D Procedure"),
-    _column("modifiers", "codes", "line", "Modifiers in order, at most four.", "2400 SV1 1-3",
+    _column("modifiers", "codes", "line", "Modifiers in order, at most four.", "2400 SV1 1-3..6",
             "Modifier; Mods; Mod; 24D Modifier; 24D Modifiers; Procedure Modifiers"),
     _column("procedure_description", "text", "line", "Description of an unlisted procedure.", "2400 SV1 1-7",
             "Description; Proc Description; Service Description; CPT Description"),
@@ -177,7 +182,7 @@ COLUMNS: tuple[Column, ...] = (
     _column("units", "number", "line", "Units of service.", "2400 SV1 4",
             "Qty; Quantity; Unit; Days or Units; Svc Units; Service Units; Box 24G; 24G; 24G Units; 24G Days or Units"),
     _column("pointers", "pointers", "line", "Numbers (1-12) of the diagnoses that the line points at.",
-            "2400 SV1 7-1", "Diag Ptr; Dx Ptr; Pointer; Dx Pointer; Diagnosis Pointer; Diagnosis Pointers; "
+            "2400 SV1 7-1..12", "Diag Ptr; Dx Ptr; Pointer; Dx Pointer; Diagnosis Pointer; Diagnosis Pointers; "
             "Diag Pointer; Box 24E; 24E; 24E Diagnosis Pointer"),
     _column("line_note", "text", "line", "The line's note.", "2400 NTE 2", "Line Notes; Service Note; Svc Note",
             phi=True),
@@ -187,10 +192,11 @@ BY_NAME: dict[str, Column] = {c.name: c for c in COLUMNS}
 # A CSV cannot be linted at all without these; everything else that is missing only leaves rules unchecked.
 NEEDED = ("claim_id", "procedure", "service_date", "charge")
 
-# What readers add to say where a row came from. `at_*` are segment ordinals (X12, XML) or row ordinals (CSV).
+# What readers add to say where a row came from: `at_*` are byte offsets of the segment that opens the level (X12 and
+# XML) or row ordinals (CSV); -1 where there is none.
 POSITIONS = ("claim_no", "at_claim", "at_line", "at_provider", "at_subscriber", "at_patient")
 
-_LISTS = ("codes", "diagnoses", "pointers")
+LIST_KINDS = ("codes", "diagnoses", "pointers")
 
 
 def empty_as_null(column: Column) -> pl.Expr:
@@ -250,13 +256,13 @@ def typed(raw: pl.DataFrame, columns: tuple[Column, ...], *, compact_dates: bool
     diagnoses `diagnoses_text`, as they were written.
     """
     raw = raw.with_columns(
-        pl.lit(None, pl.List(pl.String) if c.kind in _LISTS else pl.String).alias(c.name)
+        pl.lit(None, pl.List(pl.String) if c.kind in LIST_KINDS else pl.String).alias(c.name)
         for c in columns
         if c.name not in raw.columns
     )
     out: list[pl.Expr] = []
     for c in columns:
-        if c.kind in _LISTS:
+        if c.kind in LIST_KINDS:
             items = pl.col(c.name)
             each = pl.element().str.strip_chars().str.to_uppercase()
             cleaned = items.list.eval(pl.when(each != "").then(each)).list.drop_nulls()

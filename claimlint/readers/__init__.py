@@ -6,7 +6,8 @@ it cannot read it tells as a `Problem` (an STR finding), and a claim that is the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -55,7 +56,7 @@ class Unreadable:
 
 
 # Where the value of a column stands: ordinal of its anchor (see `lines.POSITIONS`), column, index in a list or -1.
-Locate = Callable[[dict[str, int], str, int, bool], Place]
+Locate = Callable[[Mapping[str, int], str, int, bool], Place]
 
 
 @dataclass
@@ -65,8 +66,8 @@ class Read:
     `lines`: a row per service line, of claims that could be read; String columns named as in `lines.COLUMNS`
     (List[String] for kinds codes, diagnoses and pointers) plus Int32 `lines.POSITIONS`. A claim without service
     lines has one row with null line columns and `at_line` -1. `columns`: the columns this file can carry: one that is
-    not here is a missing *column*, whose rules are not checked. `claims` counts every claim read, unreadable ones
-    too. `notes`: what was taken care of and the user should know (encoding, order of day and month).
+    not here is a missing *column*, whose rules are not checked. `claims` and `service_lines` count everything read,
+    what is unreadable too. `notes`: what was taken care of and the user should know (encoding, order of day and month).
     `locate(positions, column, index, show_phi)` finds the exact place of a value.
     """
 
@@ -74,6 +75,7 @@ class Read:
     lines: pl.DataFrame
     columns: frozenset[str]
     claims: int
+    service_lines: int
     locate: Locate
     compact_dates: bool
     day_first: bool = False
@@ -83,4 +85,25 @@ class Read:
 
 
 class NotClaims(Exception):
-    """The file as a whole is not professional claims; the message says what it is and what to do."""
+    """The file as a whole is not professional claims; the message says what it is and what to do.
+
+    `code` is the structure rule that it breaks: STR001 (cannot be read) or STR002 (is something else).
+    """
+
+    def __init__(self, message: str, code: str = "STR001") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def shown(text: str) -> str:
+    """Text from a file as it may go to a terminal: control, direction and zero-width characters made visible."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        c
+        if c.isprintable() and unicodedata.category(c) != "Cf"
+        else f"\\x{ord(c):02x}"
+        if ord(c) < 256
+        else f"\\u{ord(c):04x}"
+        for c in text
+    )

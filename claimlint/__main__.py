@@ -1,0 +1,76 @@
+"""The `claimlint` command: exit statuses hold whatever happens, and no traceback reaches a user."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from types import FrameType
+
+# 0 nothing found, 1 findings, 2 could not run; the others are what a shell gives for the signal.
+COULD_NOT_RUN, INTERRUPTED, CLOSED_PIPE, TERMINATED = 2, 130, 141, 143
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        from claimlint.cli import cli
+
+        status = cli.main(standalone_mode=False) or 0
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    except BrokenPipeError:
+        status = CLOSED_PIPE
+    except OSError as error:
+        status = COULD_NOT_RUN
+        _say(f"cannot write the report: {error.strerror or error}" if error.errno == errno.ENOSPC else f"{error}")
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else COULD_NOT_RUN
+    except Exception as error:  # noqa: BLE001 - the last line of defence: say it in a sentence
+        status = _report(error)
+    _close(status)
+
+
+def _report(error: Exception) -> int:
+    import click
+
+    if isinstance(error, click.exceptions.Abort):
+        return INTERRUPTED
+    if isinstance(error, click.ClickException):
+        error.show()
+        return COULD_NOT_RUN
+    frame = error.__traceback__
+    while frame and frame.tb_next:
+        frame = frame.tb_next
+    where = f"{frame.tb_frame.f_globals.get('__name__')}:{frame.tb_lineno}" if frame else "unknown"
+    # The exception's own text may quote a claim, so it is not shown.
+    _say(f"internal error ({type(error).__name__} in {where}); please report it with the version and this line")
+    return COULD_NOT_RUN
+
+
+def _say(message: str) -> None:
+    print(f"claimlint: {message}", file=sys.stderr)
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise SystemExit(TERMINATED)
+
+
+def _close(status: int) -> None:
+    """Flush what is left; a pipe closed by the reader or a full disk must not change into a wrong status."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        status = CLOSED_PIPE
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        status = COULD_NOT_RUN
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,234 @@
+"""The command line. Polars is imported by the commands that need it, so that `--version` and `--help` are instant."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import os
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from claimlint import __version__
+
+if TYPE_CHECKING:
+    from claimlint.findings import Report
+    from claimlint.rules import Rule
+
+FORMATS = ("full", "concise", "json")
+PAYER_CLASSES = (
+    "medicare",
+    "medicare-advantage",
+    "medicaid",
+    "commercial",
+    "workers-comp",
+    "auto",
+    "liability",
+    "tricare",
+    "va",
+    "self-pay",
+)
+_RANK = {"error": 3, "warning": 2, "info": 1, "never": 9}
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class _Date(click.ParamType[dt.date]):
+    name = "YYYY-MM-DD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dt.date:
+        try:
+            return value if isinstance(value, dt.date) else dt.date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a date such as 2026-02-02", param, ctx)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="claimlint %(version)s")
+def cli() -> None:
+    """Lint US professional medical claims: why a payer would deny them, before they are submitted."""
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, required=True)
+@click.option("--output-format", type=click.Choice(FORMATS), default="full", show_default=True)
+@click.option("-o", "--output-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the report here.")
+@click.option(
+    "--format", "input_format", type=click.Choice(("csv", "x12", "xml")), help="Do not sniff the input format."
+)
+@click.option("--select", multiple=True, metavar="RULES", help="Only these rules: codes, prefixes, names or families.")
+@click.option("--ignore", multiple=True, metavar="RULES", help="Not these rules.")
+@click.option("--extend-select", multiple=True, metavar="RULES", help="These rules too.")
+@click.option(
+    "--severity",
+    type=click.Choice(("error", "warning", "info")),
+    default="info",
+    show_default=True,
+    help="The least severe finding to show.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(("error", "warning", "info", "never")),
+    default="error",
+    show_default=True,
+    help="The least severe finding that makes the exit status 1.",
+)
+@click.option(
+    "--payer", type=click.Choice(PAYER_CLASSES), help="The payer class of every claim, whatever the file says."
+)
+@click.option("--as-of", type=_Date(), help="The date that counts as today.  [default: today]")
+@click.option("--map", "map_file", type=_FILE, help='TOML file of CSV headings: "Your Heading" = "column".')
+@click.option("--authorizations", type=_FILE, help="Register of prior authorizations (CSV).")
+@click.option("--documentation", type=_FILE, help="Register of session documentation (CSV).")
+@click.option("--stdin-filename", default="-", help="What to call the claims given on standard input (-).")
+@click.option("--statistics", is_flag=True, help="Count findings by rule instead of listing them.")
+@click.option("--show-phi", is_flag=True, help="Show patient names, member ids and birth dates in excerpts.")
+@click.option("-q", "--quiet", is_flag=True, help="No summary and no notices.")
+@click.option("-v", "--verbose", is_flag=True, help="List every rule that was not checked.")
+def check(paths: tuple[str, ...], **options: Any) -> int:
+    """Lint claim files, folders, globs or - (standard input): CSV, 837P or X12-like XML.
+
+    Exit status: 0 nothing at or above --fail-on, 1 findings, 2 could not run.
+    """
+    from claimlint.engine import CannotRun, Options
+    from claimlint.engine import check as run
+
+    output: Path | None = options["output_file"]
+    if output and any(Path(p).exists() and output.exists() and output.samefile(p) for p in paths):
+        raise click.UsageError(f"{output} is an input; the report must go to another file")
+    if output and not output.parent.is_dir():
+        raise click.UsageError(f"there is no folder {output.parent} for the report")
+    try:
+        report = run(
+            paths,
+            Options(
+                as_of=options["as_of"] or dt.date.today(),
+                payer=options["payer"],
+                mapping=_mapping(options["map_file"]),
+                authorizations=options["authorizations"],
+                documentation=options["documentation"],
+                rules=_selection(options["select"], options["ignore"], options["extend_select"]),
+                show_phi=options["show_phi"],
+                stdin_filename=options["stdin_filename"],
+                input_format=options["input_format"],
+            ),
+        )
+    except CannotRun as error:
+        raise click.ClickException(str(error)) from None
+    failing = any(_RANK[f.severity] >= _RANK[options["fail_on"]] for f in report.findings)
+    report.findings = [f for f in report.findings if _RANK[f.severity] >= _RANK[options["severity"]]]
+    _write(report, options)
+    return int(failing)
+
+
+def _write(report: Report, options: dict[str, Any]) -> None:
+    """The report to standard output or, whole or not at all, to a file that only its owner may read."""
+    from claimlint import reports
+
+    output: Path | None = options["output_file"]
+    colour = output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    text = reports.render(
+        report,
+        options["output_format"],
+        colour=colour,
+        statistics=options["statistics"],
+        quiet=options["quiet"],
+        verbose=options["verbose"],
+    )
+    if not options["quiet"]:
+        for note in report.notes:
+            click.echo(f"note: {note}", err=True)
+    if output is None:
+        stream = sys.stdout
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+        stream.write(text)
+        return
+    handle, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(output)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _mapping(path: Path | None) -> dict[str, str]:
+    if path is None:
+        return {}
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise click.UsageError(f'{path}: {error}; write lines such as "Your Heading" = "column"') from None
+    wrong = [key for key, value in table.items() if not isinstance(value, str)]
+    if wrong:
+        raise click.UsageError(f"{path}: {wrong[0]!r} must be given a column's name in quotes")
+    return table
+
+
+def find_rules(selector: str) -> list[Rule]:
+    """Rules by code, prefix of a code, name or family. Raises click.UsageError, with the nearest one, for none."""
+    from claimlint.rules import all_rules
+
+    rules = all_rules().values()
+    word = selector.strip()
+    found = [r for r in rules if word.lower() in (r.name, r.family) or (word and r.code.startswith(word.upper()))]
+    if not found:
+        known = [r.code for r in rules] + [r.name for r in rules] + sorted({r.family for r in rules})
+        near = difflib.get_close_matches(word.upper(), known, 1) or difflib.get_close_matches(word.lower(), known, 1)
+        raise click.UsageError(f"there is no rule {word!r}" + (f"; did you mean {near[0]}?" if near else ""))
+    return found
+
+
+def _selection(select: tuple[str, ...], ignore: tuple[str, ...], extend: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The codes to run, None for all."""
+    from claimlint.rules import all_rules
+
+    if not (select or ignore or extend):
+        return None
+
+    def codes(selectors: tuple[str, ...]) -> set[str]:
+        return {r.code for s in selectors for part in s.split(",") for r in find_rules(part)}
+
+    chosen = codes(select) if select else set(all_rules())
+    chosen = (chosen - codes(ignore)) | codes(extend)
+    return tuple(code for code in all_rules() if code in chosen)
+
+
+@cli.command()
+@click.argument("selector", metavar="[CODE|NAME]", required=False)
+@click.option("--output-format", type=click.Choice(("text", "markdown", "json")), default="text", show_default=True)
+def rule(selector: str | None, output_format: str) -> None:
+    """Explain a rule, or list them all."""
+    from claimlint.reports import rules as pages
+    from claimlint.rules import all_rules
+
+    chosen = find_rules(selector) if selector else list(all_rules().values())
+    click.echo(pages.render(chosen, output_format, listing=selector is None))
+
+
+@cli.command()
+@click.argument("code")
+@click.option("--on", type=_Date(), help="The date of service.  [default: today]")
+@click.option("--payer", type=click.Choice(PAYER_CLASSES), help="Only this payer class's policies.")
+def code(code: str, on: dt.date | None, payer: str | None) -> int:
+    """Say what is known of a code: status, kind, edits, policies, sources."""
+    from claimlint import codeset, policy
+
+    on = on or dt.date.today()
+    facts = codeset.describe(code, on)
+    if not facts:
+        click.echo(f"{code.upper()}: not in any loaded codeset")
+        return 1
+    rows = [*facts, *policy.explain(code, payer, on)]
+    width = max(len(label) for label, _ in rows)
+    click.echo(f"{code.upper()} on {on.isoformat()}")
+    for label, value in rows:
+        click.echo(f"  {label:<{width}}  {value}")
+    return 0

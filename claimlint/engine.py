@@ -1,0 +1,446 @@
+"""The run, end to end: bytes → service-line table → enriched table → rules → findings → report."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from claimlint import codeset, lines, policy, registers, vocabulary
+from claimlint.findings import SEVERITIES, Finding, NotChecked, Report, Severity, dollars, fingerprint
+from claimlint.readers import NotClaims, Place, Read
+from claimlint.readers.sniff import read
+from claimlint.rules import Finds, Rule, all_rules
+from claimlint.sources import SourceProblem, sources
+
+# What a finding puts at risk when it is about more than one line: the claim's charges, or the patient's day's.
+_WIDE = {"claim": ["claim_key"], "diagnoses": ["claim_key"], "session": ["patient_key", "service_date"]}
+_CHARGE = {"claim": "claim_lines_charge", "diagnoses": "claim_lines_charge", "session": "session_charge"}
+_INDEXED = {"modifiers": "modifier", "diagnoses": "diagnosis", "pointers": "pointer"}
+_CLASSES = "medicare, medicare-advantage, medicaid, commercial, workers-comp, auto, tricare, va, self-pay"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is told. `as_of` stands for today; `payer` overrides the payer class of every claim."""
+
+    as_of: dt.date = field(default_factory=dt.date.today)
+    payer: str | None = None
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    authorizations: Path | None = None
+    documentation: Path | None = None
+    rules: tuple[str, ...] | None = None
+    show_phi: bool = False
+    stdin_filename: str = "-"
+    input_format: str | None = None
+
+
+class CannotRun(Exception):
+    """The run as a whole cannot be done; the message says why and what to do (exit status 2)."""
+
+
+def check(paths: Sequence[str], options: Options) -> Report:
+    """Lint files, folders and globs. Raises CannotRun when there is nothing that could be read."""
+    began = time.monotonic()
+    auths = _register(options.authorizations, registers.read_authorizations)
+    docs = _register(options.documentation, registers.read_documentation)
+    skip = [p for p in (options.authorizations, options.documentation) if p]
+    reads: list[tuple[str, Read]] = []
+    failed: list[tuple[str, str, str]] = []
+    notes: list[str] = []
+    for source in sources(paths, options.stdin_filename, skip):
+        if isinstance(source, SourceProblem):
+            failed.append((source.name, "STR001", source.message))
+            continue
+        try:
+            made = read(source.data, options.mapping, options.input_format)
+        except NotClaims as error:
+            failed.append((source.name, error.code, str(error)))
+            continue
+        reads.append((source.name, made))
+        notes += [f"{source.name}: {note}" for note in (*source.notes, *made.notes)]
+    if not reads:
+        raise CannotRun("\n".join(f"{name}: {message}" for name, _, message in failed) or "no claim files were given")
+    for register, path in ((auths, options.authorizations), (docs, options.documentation)):
+        notes += [f"{path}: {note}" for note in register.notes] if register else []
+    report = lint(reads, options, auths, docs)
+    report.findings[:0] = [_file_finding(*each) for each in failed]
+    report.notes = notes
+    _order(report)
+    report.summary = _summary(report, len(reads) + len(failed), time.monotonic() - began)
+    return report
+
+
+def lint(
+    reads: Sequence[tuple[str, Read]],
+    options: Options,
+    auths: registers.Register | None = None,
+    docs: registers.Register | None = None,
+) -> Report:
+    """Findings on files that were read: named, in the order of the files."""
+    table = _table(reads)
+    table = enrich(table, options, auths, docs)
+    rules = all_rules()
+    chosen = [r for code, r in rules.items() if options.rules is None or code in options.rules]
+    findings: list[Finding] = []
+    for name, made in reads:
+        for problem in made.problems:
+            if options.rules is None or problem.code in options.rules:
+                found = rules[problem.code]
+                findings.append(
+                    _finding(
+                        found,
+                        name,
+                        problem.place,
+                        problem.message,
+                        problem.hint,
+                        found.severity,
+                        {"claim_id": problem.claim_id},
+                        None,
+                    )
+                )
+    evaluation = _Evaluation(table, reads, options, auths is not None, docs is not None, auths, docs)
+    for rule in chosen:
+        evaluation.add(rule)
+    findings += evaluation.findings()
+    report = Report(findings, evaluation.not_checked, [(n, u) for n, r in reads for u in r.unreadable], {})
+    checked = table.select("claim_key").n_unique()
+    report.summary = {
+        "claims_read": sum(r.claims for _, r in reads),
+        "claims_checked": checked,
+        "service_lines": sum(r.service_lines for _, r in reads),
+        "charges": dollars(int(table["charge"].sum() or 0)),
+        "charges_at_risk": dollars(evaluation.at_risk()),
+        "rules_run": len(chosen) - len({n.code for n in evaluation.not_checked if n.whole}),
+    }
+    return report
+
+
+def _table(reads: Sequence[tuple[str, Read]]) -> pl.DataFrame:
+    """All files' rows, typed, with `file_no`, `row` and the keys that rules group by."""
+    frames = []
+    for number, (_, made) in enumerate(reads):
+        keep = [c.name for c in lines.COLUMNS if c.name in made.lines.columns]
+        raw = made.lines.select(*keep, *(pl.col(p).cast(pl.Int64) for p in lines.POSITIONS))
+        typed = lines.typed(raw, lines.COLUMNS, compact_dates=made.compact_dates, day_first=made.day_first)
+        frames.append(
+            typed.with_columns(
+                pl.lit(number, pl.Int32).alias("file_no"),
+                pl.lit("pointers" in made.columns).alias("has_pointers"),
+                pl.lit(made.format).alias("form"),
+            )
+        )
+    names = frames[0].columns
+    return pl.concat([f.select(names) for f in frames]).with_row_index("row")
+
+
+def enrich(
+    table: pl.DataFrame, options: Options, auths: registers.Register | None, docs: registers.Register | None
+) -> pl.DataFrame:
+    """The table with everything that is known about its codes, payers, authorizations and sessions joined to it."""
+    if options.payer:
+        table = table.with_columns(
+            pl.lit(options.payer).alias("payer_class"), pl.lit(None, pl.String).alias("payer_class_conflict")
+        )
+    else:
+        table = policy.classify(table)
+    table = table.join(codeset.procedure_columns(table), on="procedure", how="left", maintain_order="left")
+    table = policy.policy_columns(table)
+    table = registers.join(table, auths, docs)
+    return table.with_columns(vocabulary.derived(options.as_of)).with_columns(vocabulary.derived_from_derived())
+
+
+class _Evaluation:
+    """Rules gathered by the view they see, then run over each view in one query."""
+
+    def __init__(
+        self,
+        table: pl.DataFrame,
+        reads: Sequence[tuple[str, Read]],
+        options: Options,
+        with_auths: bool,
+        with_docs: bool,
+        auths: registers.Register | None,
+        docs: registers.Register | None,
+    ) -> None:
+        self._table, self._reads, self._options = table, reads, options
+        self._has = {"auth_": auths.columns if auths else None, "doc_": docs.columns if docs else None}
+        self._cases: dict[str, list[tuple[Rule, Finds]]] = {}
+        self._risk = np.zeros(table.height, np.bool_)
+        self._unknown_payers = table.filter(pl.col("payer_class").is_null())["claim_key"].n_unique()
+        self.not_checked: list[NotChecked] = []
+
+    def add(self, rule: Rule) -> None:
+        """Take a rule in, without what the files and registers at hand do not let it check."""
+        conditions = rule.conditions()
+        for finds in conditions:
+            roots = set(finds.when.meta.root_names())
+            for expr in (finds.values or {}).values():
+                roots |= set(expr.meta.root_names())
+            roots = {need for root in roots for need in vocabulary.NEEDS.get(root, (root.removesuffix("_text"),))}
+            roots -= set(rule.optional)
+            register = self._missing_register(roots)
+            if register:
+                self._cannot(rule, *register, whole=len(conditions) == 1)
+                continue
+            when = finds.when
+            absent = self._missing_columns(roots)
+            if absent:
+                without = sorted(absent)
+                files = ", ".join(self._reads[n][0] for n in without[:3]) + (" …" if len(without) > 3 else "")
+                columns = sorted(set().union(*absent.values()))
+                headings = "; ".join(
+                    f"{c} (such as {lines.BY_NAME[c].headings[0]!r})" if lines.BY_NAME[c].headings else c
+                    for c in columns
+                )
+                self._cannot(
+                    rule,
+                    f"{files} has no column for {', '.join(columns)}",
+                    f"export it, or map it: {headings}",
+                    whole=len(absent) == len(self._reads) and len(conditions) == 1,
+                )
+                when = when & ~pl.col("file_no").is_in(without)
+            if rule.payers:
+                when = when & pl.col("payer_class").is_in(rule.payers)
+            self._cases.setdefault(finds.view or rule.view, []).append((rule, replace(finds, when=when)))
+        if self._unknown_payers and (rule.payers or rule.policy):
+            self._cannot(
+                rule,
+                f"the payer class of {self._unknown_payers:,} claims is not known",
+                f"fill the claim filing indicator (SBR09), or say --payer with one of {_CLASSES}",
+                whole=False,
+            )
+
+    def _cannot(self, rule: Rule, reason: str, enable: str, *, whole: bool) -> None:
+        record = NotChecked(rule.code, rule.name, reason, enable, whole)
+        if record not in self.not_checked:
+            self.not_checked.append(record)
+
+    def _missing_register(self, roots: set[str]) -> tuple[str, str] | None:
+        for prefix, option, what in (
+            ("auth_", "--authorizations", "register of authorizations"),
+            ("doc_", "--documentation", "register of session documentation"),
+        ):
+            wanted = {r.removeprefix(prefix) for r in roots if r.startswith(prefix)} - {"found"}
+            has = self._has[prefix]
+            if has is None and any(r.startswith(prefix) for r in roots):
+                return f"no {what} was given", f"{option} FILE"
+            if has is not None and wanted - has:
+                return f"the {what} has no column for {', '.join(sorted(wanted - has))}", f"add it to the {option} file"
+        return None
+
+    def _missing_columns(self, roots: set[str]) -> dict[int, set[str]]:
+        """By number, the files that lack columns which are needed."""
+        needed = roots & set(lines.BY_NAME)
+        return {n: lacking for n, (_, made) in enumerate(self._reads) if (lacking := needed - made.columns)}
+
+    def _view(self, view: str) -> pl.DataFrame:
+        name = _INDEXED.get(view)
+        if name is None:
+            return self._table
+        table = self._table
+        if view == "diagnoses":  # of the claim, not of each line
+            table = table.filter(pl.col("row") == pl.col("row").min().over("claim_key"))
+        table = table.filter(pl.col(view).is_not_null())
+        spread = [view, "index"] + (["diagnoses_text"] if view == "diagnoses" else [])
+        table = table.with_columns(pl.int_ranges(pl.col(view).list.len()).alias("index"))
+        table = table.with_columns(pl.col(view).alias(f"all_{view}")).explode(spread)
+        renames = {view: name} | ({"diagnoses_text": "diagnosis_text"} if view == "diagnoses" else {})
+        table = table.rename(renames)
+        if view == "diagnoses":
+            status = codeset.diagnosis_status(table["diagnosis"])
+            table = table.join(status, on="diagnosis", how="left", maintain_order="left")
+        return table
+
+    def findings(self) -> list[Finding]:
+        """All findings of all cases, in no particular order."""
+        result: list[Finding] = []
+        for view, cases in self._cases.items():
+            table = self._view(view)
+            masks = table.lazy().select(finds.when.alias(str(i)) for i, (_, finds) in enumerate(cases)).collect()
+            for i, (rule, finds) in enumerate(cases):
+                where = masks[str(i)].arg_true()
+                if len(where):
+                    # Windows in `values` look at the whole view, so they are worked out before the hits are taken.
+                    values = table.lazy().select(e.alias(n) for n, e in (finds.values or {}).items()).collect()
+                    hits = table[where].hstack(values[where]) if values.width else table[where]
+                    result += self._of(view, rule, finds, hits)
+        return result
+
+    def _of(self, view: str, rule: Rule, finds: Finds, hits: pl.DataFrame) -> list[Finding]:
+        if view == "claim":
+            hits = hits.unique("claim_key", keep="first", maintain_order=True)
+        elif view == "session":
+            hits = hits.unique(["patient_key", "service_date"], keep="first", maintain_order=True)
+        severity = pl.lit(rule.severity) if finds.severity is None else finds.severity
+        hint = template(finds.hint or rule.hint, hits.schema)
+        if rule.policy:
+            verify = pl.any_horizontal(pl.col(f"policy_{k}_verify").fill_null(False) for k in rule.policy)
+            severity = pl.when(verify & (severity == "error")).then(pl.lit("warning")).otherwise(severity)
+            source = pl.coalesce(pl.col(f"policy_{k}_source") for k in rule.policy)
+            caveat = pl.when(verify).then(pl.lit(" (not confirmed: check the plan)")).otherwise(pl.lit(""))
+            hint = hint + pl.when(source.is_not_null()).then(pl.lit(". Policy: ") + source + caveat).otherwise(
+                pl.lit("")
+            )
+        wanted = hits.select(
+            "file_no",
+            "row",
+            "claim_key",
+            "patient_key",
+            *lines.POSITIONS,
+            "claim_id",
+            "service_line",
+            "procedure",
+            "service_date",
+            "payer_class",
+            "charge",
+            "claim_lines_charge",
+            "session_charge",
+            (pl.col("index") if "index" in hits.columns else pl.lit(-1)).alias("index"),
+            template(finds.message or rule.message, hits.schema).alias("message"),
+            hint.alias("hint"),
+            severity.alias("severity"),
+        )
+        at_risk = wanted.filter(pl.col("severity") != "info")
+        keys = _WIDE.get(view, ["row"])
+        self._risk |= (
+            self._table.select(keys)
+            .join(at_risk.select(keys).unique().with_columns(hit=True), on=keys, how="left", maintain_order="left")[
+                "hit"
+            ]
+            .fill_null(False)
+            .to_numpy()
+        )
+        field_name = finds.field or rule.field
+        # A value of the claim that several of its lines repeat stands at one place and is one finding.
+        at_place: dict[tuple[object, ...], Finding] = {}
+        for row in wanted.iter_rows(named=True):
+            name, made = self._reads[row["file_no"]]
+            positions = {p: row[p] for p in lines.POSITIONS}
+            place = made.locate(positions, field_name, row["index"], self._options.show_phi)
+            cents = row[_CHARGE.get(view, "charge")]
+            key = (name, place.line, place.column, place.element, row["claim_key"], row["message"])
+            if (first := at_place.get(key)) is not None:
+                cents = (first.charge_cents or 0) + (cents or 0)
+                at_place[key] = replace(first, charge_cents=cents, service_line=None, procedure=None)
+                continue
+            at_place[key] = _finding(
+                rule, name, place, row["message"], row["hint"], row["severity"], row, cents, field_name
+            )
+        return list(at_place.values())
+
+    def at_risk(self) -> int:
+        """US cents of the lines that have an error or a warning, each line once."""
+        return int(self._table["charge"].filter(pl.Series(self._risk)).sum() or 0)
+
+
+def _finding(
+    rule: Rule,
+    file: str,
+    place: Place,
+    message: str,
+    hint: str,
+    severity: Severity,
+    row: Mapping[str, Any],
+    cents: int | None,
+    field_name: str = "",
+) -> Finding:
+    claim, line = row.get("claim_id"), row.get("service_line")
+    procedure, date = row.get("procedure"), row.get("service_date")
+    mark = fingerprint(rule.code, claim, date, procedure, line, field_name, message)
+    return Finding(
+        rule.code,
+        rule.name,
+        severity,
+        message,
+        hint,
+        file,
+        place,
+        claim,
+        line,
+        procedure,
+        date,
+        row.get("payer_class"),
+        cents,
+        rule.snip,
+        rule.carc,
+        rule.source,
+        mark,
+    )
+
+
+def _file_finding(name: str, code: str, message: str) -> Finding:
+    place = Place(1, 1, 1, 1)
+    return _finding(
+        all_rules()[code], name, place, message, "the other files were linted; this one was not", "error", {}, None
+    )
+
+
+def template(text: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:
+    """A message with `{column}` placeholders as an expression; money in USD, dates in ISO form, lists with commas."""
+    parts = re.split(r"\{(\w+)\}", text)
+    exprs = [_as_text(name, schema[name]) if i % 2 else pl.lit(name) for i, name in enumerate(parts)]
+    return pl.concat_str(exprs)
+
+
+def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
+    column = pl.col(name)
+    known = lines.BY_NAME.get(name)
+    if (known and known.kind == "money") or name.endswith("_cents"):
+        cents = column.abs() % 100
+        sign = pl.when(column < 0).then(pl.lit("-")).otherwise(pl.lit(""))
+        text = pl.concat_str(
+            sign, pl.lit("$"), (column.abs() // 100).cast(pl.String), pl.lit("."), cents.cast(pl.String).str.zfill(2)
+        )
+    elif dtype == pl.List:
+        text = column.cast(pl.List(pl.String)).list.join(", ")
+    elif dtype.is_float():
+        text = column.cast(pl.String).str.replace(r"\.0$", "")
+    else:
+        text = column.cast(pl.String)
+    return text.fill_null("nothing")
+
+
+def _register(path: Path | None, reader: Any) -> registers.Register | None:
+    if path is None:
+        return None
+    try:
+        made: registers.Register = reader(path.read_bytes(), str(path))
+    except OSError as error:
+        raise CannotRun(f"{path}: {error.strerror}") from None
+    except NotClaims as error:
+        raise CannotRun(f"{path}: {error}") from None
+    return made
+
+
+def _order(report: Report) -> None:
+    report.findings.sort(key=lambda f: (f.file, f.place.line, f.place.column, f.code, f.message))
+    report.not_checked.sort(key=lambda n: (n.code, n.reason))
+
+
+def _summary(report: Report, files: int, seconds: float) -> dict[str, Any]:
+    by_code: dict[str, int] = {}
+    for f in report.findings:
+        by_code[f.code] = by_code.get(f.code, 0) + 1
+    s = report.summary
+    return {
+        "files": files,
+        "claims_read": s["claims_read"],
+        "claims_checked": s["claims_checked"],
+        "claims_unreadable": len(report.unreadable),
+        "service_lines": s["service_lines"],
+        "charges": s["charges"],
+        "charges_at_risk": s["charges_at_risk"],
+        "findings_by_code": dict(sorted(by_code.items())),
+        "findings_by_severity": {v: sum(f.severity == v for f in report.findings) for v in SEVERITIES},
+        "rules_run": s["rules_run"],
+        "rules_not_checked": len({n.code for n in report.not_checked}),
+        "duration_s": round(seconds, 3),
+    }

@@ -1,0 +1,112 @@
+"""A finding, and the report that a run gives: the same records in every output format."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from claimlint.readers import Place, Unreadable
+
+Severity = Literal["error", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing wrong with one value.
+
+    Lines and columns count from 1, the end is exclusive; `charge` is USD at risk by it. `excerpt` and `mark` (range of
+    characters in it) are for people and are left out of the JSON.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    message: str
+    hint: str
+    file: str
+    place: Place
+    claim_id: str | None
+    service_line: str | None
+    procedure: str | None
+    service_date: dt.date | None
+    payer_class: str | None
+    charge_cents: int | None
+    snip: int
+    carc: str
+    source: str
+    fingerprint: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON record, by the contract of schema version 1."""
+        return {
+            "code": self.code,
+            "name": self.name,
+            "severity": self.severity,
+            "message": self.message,
+            "hint": self.hint,
+            "file": self.file,
+            "line": self.place.line,
+            "column": self.place.column,
+            "end_line": self.place.end_line,
+            "end_column": self.place.end_column,
+            "segment": self.place.segment,
+            "element": self.place.element,
+            "claim_id": self.claim_id,
+            "service_line": self.service_line,
+            "procedure": self.procedure,
+            "service_date": self.service_date.isoformat() if self.service_date else None,
+            "payer_class": self.payer_class,
+            "charge": dollars(self.charge_cents),
+            "snip": self.snip,
+            "carc": self.carc,
+            "source": self.source,
+            "docs": None,
+            "fix": None,
+            "fingerprint": self.fingerprint,
+        }
+
+
+@dataclass(frozen=True)
+class NotChecked:
+    """A rule, or (not `whole`) a part of it, that could not be checked: why, and what would enable it."""
+
+    code: str
+    name: str
+    reason: str
+    enable: str
+    whole: bool
+
+
+@dataclass
+class Report:
+    """What a run found, what it could not read and what it could not check."""
+
+    findings: list[Finding]
+    not_checked: list[NotChecked]
+    unreadable: list[tuple[str, Unreadable]]
+    summary: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON report, schema version 1."""
+        return {
+            "schema_version": 1,
+            "summary": self.summary,
+            "findings": [f.as_dict() for f in self.findings],
+            "unreadable": [{"file": name, **asdict(u)} for name, u in self.unreadable],
+            "not_checked": [asdict(n) for n in self.not_checked],
+        }
+
+
+def dollars(cents: int | None) -> float | None:
+    """US cents as USD; only for output, never for sums."""
+    return None if cents is None else cents / 100
+
+
+def fingerprint(*parts: object) -> str:
+    """What identifies a finding across re-exports: the rule and the values a biller sees, not where they stood."""
+    text = "\x1f".join("" if p is None else str(p) for p in parts)
+    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()

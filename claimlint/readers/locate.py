@@ -1,0 +1,270 @@
+"""Exact places in X12: worked out for findings only, by walking the few segments of one loop again."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from claimlint.lines import BY_NAME, At
+from claimlint.readers import Place, shown
+from claimlint.readers.spans import Delimiters, Ints
+
+# Byte offset of a segment, its id, element and component (0: the whole) → line, column, end line, end column.
+Exact = Callable[[int, str, int, int], tuple[int, int, int, int]]
+
+# Segments that end the walk through a loop, by the loop's level.
+_STOPS = {
+    "provider": {"HL", "CLM", "SE", "ST"},
+    "subscriber": {"HL", "CLM", "SE", "ST"},
+    "patient": {"HL", "CLM", "SE", "ST"},
+    "claim": {"HL", "CLM", "SE", "ST", "LX", "SV1", "SBR"},
+    "line": {"HL", "CLM", "SE", "ST", "LX"},
+}
+_WHOSE = {"2010AA": "85", "2010BA": "IL", "2010BB": "PR", "2010CA": "QC"}
+_OWNED = {"N3", "N4", "DMG", "REF", "PER"}
+_DIAGNOSIS = {"ABK", "ABF", "BK", "BF"}
+# Elements that name or number a person: in an excerpt they are hidden. NM1 depends on whose it is.
+_PHI = {
+    "N3": range(1, 3),
+    "N4": range(1, 8),
+    "DMG": range(1, 12),
+    "PER": range(2, 10),
+    "NTE": range(2, 3),
+    "K3": range(1, 2),
+    "SBR": range(3, 5),
+    "INS": range(3, 18),
+    "OI": range(0),
+    "REF": range(2, 3),
+}
+# These references number the claim, not the person.
+_OPEN_REFERENCES = {"G1", "9F", "F8", "6R", "D9", "EA", "EI", "G2", "0B", "1G", "LU", "X4"} - {"EA"}
+_PROVIDERS = {"85", "87", "82", "DN", "DK", "DQ", "77", "P3", "PR", "40", "41", "DD", "QB", "PE"}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One segment: byte offset and its elements."""
+
+    offset: int
+    elements: list[bytes]
+
+    @property
+    def id(self) -> str:
+        """The segment id, upper case."""
+        return self.elements[0].decode("ascii", "replace").strip().upper()
+
+    def text(self, element: int) -> str:
+        """One element, empty where there is none."""
+        return self.elements[element].decode("utf-8", "replace") if element < len(self.elements) else ""
+
+
+class Locator:
+    """Finds where a value stands.
+
+    `spans` are the interchanges (begin, stop, delimiters) of `data`; `exact`, given for XML, says where an element of
+    the segment at an offset stands in the document; `origin`, given for a file that was unwrapped, is for every byte
+    of `data` its offset in `original`.
+    """
+
+    def __init__(
+        self,
+        data: bytes,
+        spans: list[tuple[int, int, Delimiters]],
+        exact: Exact | None,
+        original: bytes | None = None,
+        origin: Ints | None = None,
+    ) -> None:
+        self._data, self._spans, self._exact = data, spans, exact
+        self._original = data if original is None else original
+        self._origin = origin
+
+    @functools.cached_property
+    def _newlines(self) -> Ints:
+        return np.flatnonzero(np.frombuffer(self._original, np.uint8) == 10)
+
+    @functools.cached_property
+    def _continuations(self) -> Ints:
+        """UTF-8 continuation bytes: bytes that are no characters of their own."""
+        if self._original.isascii():
+            return np.zeros(0, np.int64)
+        raw = np.frombuffer(self._original, np.uint8)
+        return np.flatnonzero((raw & 0xC0) == 0x80)
+
+    def _point(self, offset: int) -> tuple[int, int]:
+        """Line and column (characters, from 1) of a byte offset."""
+        if self._origin is not None:
+            offset = int(self._origin[min(offset, len(self._origin) - 1)])
+        line = int(np.searchsorted(self._newlines, offset))
+        begin = int(self._newlines[line - 1]) + 1 if line else 0
+        inside = np.searchsorted(self._continuations, offset) - np.searchsorted(self._continuations, begin)
+        return line + 1, offset - begin - int(inside) + 1
+
+    def _delimiters(self, offset: int) -> tuple[Delimiters, int]:
+        for begin, stop, delimiters in reversed(self._spans):
+            if begin <= offset:
+                return delimiters, stop
+        return Delimiters(ord("*"), ord(":"), ord("~")), len(self._data)
+
+    def walk(self, offset: int) -> Iterator[Segment]:
+        """Segments from a byte offset on."""
+        delimiters, stop = self._delimiters(offset)
+        terminator, separator = bytes([delimiters.terminator]), bytes([delimiters.element])
+        while offset < stop:
+            end = self._data.find(terminator, offset, stop)
+            end = stop if end < 0 else end
+            raw = self._data[offset:end]
+            lead = len(raw) - len(raw.lstrip(b" \r\n\t\0"))
+            raw = raw.strip(b" \r\n\t\0")
+            if raw:
+                yield Segment(offset + lead, raw.split(separator))
+            offset = end + 1
+
+    def segment(self, offset: int) -> Place:
+        """The place of a whole segment."""
+        found = next(self.walk(offset), None)
+        if found is None:
+            line, column = self._point(offset)
+            return Place(line, column, line, column)
+        return self._place(found, 0, 0, "", show_phi=False)
+
+    def place(self, positions: Mapping[str, int], column: str, index: int, show_phi: bool) -> Place:
+        """The place of a column's value in the row at `positions`; of the segment it belongs to where it is missing."""
+        spec = BY_NAME[column]
+        for at in spec.x12:
+            found = self._find(at, positions, index, spec.kind == "diagnoses")
+            if found is not None:
+                segment, element, component = found
+                return self._place(segment, element, component, _name(at, element, component), show_phi)
+        first = spec.x12[0] if spec.x12 else None
+        anchor = positions["at_claim"]
+        if spec.level == "line" and positions["at_line"] >= 0:
+            anchor = next((s.offset for s in self.walk(positions["at_line"]) if s.id == "SV1"), positions["at_line"])
+        elif spec.level in ("provider", "subscriber", "patient") and positions[f"at_{spec.level}"] >= 0:
+            anchor = positions[f"at_{spec.level}"]
+        segment = next(self.walk(anchor))
+        where = _name(first, first.element, first.component) if first and first.segment == segment.id else ""
+        place = self._place(segment, 0, 0, where, show_phi)
+        if first and not where:
+            place = Place(
+                *self._span(segment, 0, 0), first.segment, _name(first, first.element, 0), place.excerpt, place.mark
+            )
+        return place
+
+    def _find(
+        self, at: At, positions: Mapping[str, int], index: int, diagnoses: bool
+    ) -> tuple[Segment, int, int] | None:
+        """The segment, element and component of a value, or None where it is not there."""
+        level = (
+            next(k for k, v in {"line": "24", "claim": "23"}.items() if at.loop.startswith(v))
+            if at.loop[1] in "34"
+            else {"A": "provider", "B": "subscriber", "C": "patient"}[at.loop.lstrip("0123456789")[0]]
+        )
+        anchor = positions[f"at_{level}"]
+        if anchor < 0:
+            return None
+        entity, seen_service, left = "", False, index
+        for n, segment in enumerate(self.walk(anchor)):
+            if n and (segment.id in _STOPS[level] or (segment.id == "SV1" and seen_service)):
+                return None
+            if segment.id == "NM1":
+                entity = segment.text(1).upper()
+            seen_service |= segment.id == "SV1"
+            if segment.id != at.segment:
+                continue
+            if at.qualifiers and segment.text(1).upper() not in at.qualifiers:
+                continue
+            if segment.id in _OWNED and entity != _WHOSE.get(at.loop, ""):
+                continue
+            if not diagnoses:
+                component = at.component
+                if index >= 0 and at.last_component > at.component:
+                    component = self._filled(segment, at, index)
+                if not segment.text(at.element):
+                    return (segment, 0, 0) if at.segment in ("SV1", "CLM") else None
+                return segment, at.element, component
+            for element in range(1, len(segment.elements)):
+                qualifier = segment.elements[element].split(self._component(segment.offset))[0]
+                if qualifier.decode("ascii", "replace").upper() in _DIAGNOSIS:
+                    if left <= 0:
+                        return segment, element, at.component if index >= 0 else 0
+                    left -= 1
+        return None
+
+    def _component(self, offset: int) -> bytes:
+        return bytes([self._delimiters(offset)[0].component])
+
+    def _filled(self, segment: Segment, at: At, index: int) -> int:
+        """The component that holds list entry `index`; empty components are not in the list."""
+        parts = (
+            segment.elements[at.element].split(self._component(segment.offset))
+            if at.element < len(segment.elements)
+            else []
+        )
+        filled = [k for k in range(at.component, min(at.last_component, len(parts)) + 1) if parts[k - 1].strip()]
+        return filled[index] if index < len(filled) else at.component
+
+    def _span(self, segment: Segment, element: int, component: int) -> tuple[int, int, int, int]:
+        if self._exact is not None:
+            return self._exact(segment.offset, segment.id, element, component)
+        start, end = self._bytes(segment, element, component)
+        line, column = self._point(start)
+        end_line, end_column = self._point(end)
+        return line, column, end_line, end_column
+
+    def _bytes(self, segment: Segment, element: int, component: int) -> tuple[int, int]:
+        """Byte range of a component, element (component 0) or whole segment (element 0)."""
+        if not element or element >= len(segment.elements):
+            return segment.offset, segment.offset + sum(map(len, segment.elements)) + len(segment.elements) - 1
+        start = segment.offset + sum(len(e) + 1 for e in segment.elements[:element])
+        parts = segment.elements[element].split(self._component(segment.offset))
+        if not component or component > len(parts):
+            return start, start + len(segment.elements[element])
+        start += sum(len(p) + 1 for p in parts[: component - 1])
+        return start, start + len(parts[component - 1])
+
+    def _place(self, segment: Segment, element: int, component: int, name: str, show_phi: bool) -> Place:
+        excerpt, mark = self._excerpt(segment, element, component, show_phi)
+        return Place(*self._span(segment, element, component), segment.id, name, excerpt, mark)
+
+    def _excerpt(self, segment: Segment, element: int, component: int, show_phi: bool) -> tuple[str, tuple[int, int]]:
+        """The segment as it is shown, patient data hidden, and the range of the value in it."""
+        hidden = () if show_phi else _hidden(segment)
+        text, mark = "", (0, 0)
+        # XML's segments are shown in the usual spelling, since TAB and control characters are not.
+        plain = self._exact is not None
+        delimiters = self._delimiters(segment.offset)[0]
+        separator = "*" if plain else chr(delimiters.element)
+        joint = ":" if plain else chr(delimiters.component)
+        for k, raw in enumerate(segment.elements):
+            text += separator if k else ""
+            begin = len(text)
+            if k in hidden and raw:
+                text += "•••"
+            else:
+                for c, part in enumerate(raw.split(self._component(segment.offset)), 1):
+                    text += joint if c > 1 else ""
+                    at = len(text)
+                    text += shown(part.decode("utf-8", "replace"))
+                    if k == element and element and c == component:
+                        mark = (at, len(text))
+            if k == element and element and (not component or mark == (0, 0)):
+                mark = (begin, len(text))
+        return text, mark if element and mark != (0, 0) else (0, len(text))
+
+
+def _hidden(segment: Segment) -> range | tuple[int, ...]:
+    """Which elements of a segment are about a person."""
+    if segment.id == "NM1":
+        return range(0) if segment.text(1).upper() in _PROVIDERS else range(3, 13)
+    if segment.id == "REF" and segment.text(1).upper() in _OPEN_REFERENCES:
+        return range(0)
+    return _PHI.get(segment.id, range(0))
+
+
+def _name(at: At, element: int, component: int) -> str:
+    if not element:
+        return ""
+    return f"{at.segment}{element:02d}" + (f"-{component}" if component else "")

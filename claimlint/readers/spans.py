@@ -1,0 +1,165 @@
+"""X12 as offsets, not strings: where the segments, elements and components of a byte buffer begin and end."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+Ints: TypeAlias = npt.NDArray[np.int64]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+Spans: TypeAlias = tuple[Ints, Ints]
+
+# In a file up to this size values are sliced one by one; in a larger one Arrow's way pays for its import.
+_SMALL_FILE = 1 << 20
+_BLANK = np.zeros(256, np.bool_)
+_BLANK[[0, 9, 10, 13, 32]] = True
+_UPPER = np.arange(256, dtype=np.uint8)
+_UPPER[97:123] -= 32
+
+
+@dataclass(frozen=True)
+class Delimiters:
+    """The three delimiters of an interchange, each one byte (ISA's fourth byte, ISA16 and the byte after it)."""
+
+    element: int
+    component: int
+    terminator: int
+
+
+def packed(name: str) -> int:
+    """Up to four letters as one number, as `Cut.ids` and `Cut.pack` give them."""
+    return int.from_bytes(name.encode().ljust(4, b"\0"), "big")
+
+
+class Cut:
+    """A buffer cut into segments.
+
+    `start` and `end` are the byte offsets of each segment without its terminator and the blanks around it; `ids` its
+    packed segment id. Offsets are of the whole buffer, of which only `[begin, stop)` is cut.
+    """
+
+    def __init__(self, data: bytes, delimiters: Delimiters, begin: int, stop: int) -> None:
+        self.data = data
+        self.bytes = np.frombuffer(data, np.uint8)
+        self.delimiters = delimiters
+        part = self.bytes[begin:stop]
+        ends = np.flatnonzero(part == delimiters.terminator) + begin
+        self.terminated = len(ends) == 0 or not data[int(ends[-1]) + 1 : stop].strip(b" \r\n\t\0\x1a")
+        if not self.terminated or not len(ends):
+            ends = np.append(ends, stop)
+        starts = np.concatenate(([begin], ends[:-1] + 1))
+        starts = self._skip_blanks(starts, ends)
+        filled = starts < ends
+        self.start, self.end = starts[filled], self._strip_blanks(starts[filled], ends[filled])
+        self._elements = np.flatnonzero(part == delimiters.element) + begin
+        self._components = np.flatnonzero(part == delimiters.component) + begin
+        self._first = np.searchsorted(self._elements, self.start)
+        self._count = np.searchsorted(self._elements, self.end) - self._first
+        self.ids = self.pack(self.element(np.arange(len(self.start)), 0))
+
+    def _skip_blanks(self, starts: Ints, ends: Ints) -> Ints:
+        starts = starts.copy()
+        todo = np.arange(len(starts))
+        for _ in range(64):
+            todo = todo[(starts[todo] < ends[todo]) & _BLANK[self.bytes[np.minimum(starts[todo], len(self.bytes) - 1)]]]
+            if not len(todo):
+                break
+            starts[todo] += 1
+        for i in todo:  # longer runs of blanks are rare
+            found = re.compile(rb"[^\0\t\n\r ]").search(self.data, int(starts[i]), int(ends[i]))
+            starts[i] = found.start() if found else ends[i]
+        return starts
+
+    def _strip_blanks(self, starts: Ints, ends: Ints) -> Ints:
+        ends = ends.copy()
+        todo = np.arange(len(ends))
+        for _ in range(8):
+            todo = todo[(ends[todo] > starts[todo]) & _BLANK[self.bytes[ends[todo] - 1]]]
+            if not len(todo):
+                break
+            ends[todo] -= 1
+        return ends
+
+    def element(self, segments: Ints, number: int) -> Spans:
+        """Spans of element `number` (0 is the segment id); empty (start = end) where a segment has fewer."""
+        first, count = self._first[segments], self._count[segments]
+        if not len(self._elements):
+            start, end = self.start[segments], self.end[segments]
+            return (start, end) if number == 0 else (end, end)
+        last = len(self._elements) - 1
+        left = self._elements[np.clip(first + number - 1, 0, last)] + 1
+        right = self._elements[np.clip(first + number, 0, last)]
+        start = self.start[segments] if number == 0 else np.where(count >= number, left, self.end[segments])
+        end = np.where(count > number, right, self.end[segments])
+        return start, np.maximum(start, end)
+
+    def components(self, spans: Spans) -> Ints:
+        """How many components each span has (1 where it has no component separator)."""
+        counts: Ints = np.searchsorted(self._components, spans[1]) - np.searchsorted(self._components, spans[0]) + 1
+        return counts
+
+    def component(self, spans: Spans, number: int) -> Spans:
+        """Spans of component `number` (from 1) of elements; empty where there are fewer."""
+        if not len(self._components):
+            return spans if number == 1 else (spans[1], spans[1])
+        first = np.searchsorted(self._components, spans[0])
+        count = np.searchsorted(self._components, spans[1]) - first
+        last = len(self._components) - 1
+        left = self._components[np.clip(first + number - 2, 0, last)] + 1
+        right = self._components[np.clip(first + number - 1, 0, last)]
+        start = spans[0] if number == 1 else np.where(count >= number - 1, left, spans[1])
+        end = np.where(count >= number, right, spans[1])
+        return start, np.maximum(start, end)
+
+    def pack(self, spans: Spans) -> npt.NDArray[np.uint32]:
+        """The first four bytes of each span, upper case, as one number (see `packed`)."""
+        start, end = spans
+        result = np.zeros(len(start), np.uint32)
+        for i in range(4):
+            at = start + i
+            byte = _UPPER[self.bytes[np.minimum(at, len(self.bytes) - 1)]] if len(self.bytes) else np.zeros(0, np.uint8)
+            result = (result << np.uint32(8)) | np.where(at < end, byte, 0).astype(np.uint32)
+        return result
+
+    def text(self, spans: Spans) -> pl.Series:
+        """The spans as strings, empty ones null. Spans are in ascending order and do not overlap."""
+        start, end = spans
+        if not len(start):
+            return pl.Series([], dtype=pl.String)
+        if len(self.data) < _SMALL_FILE:
+            texts = pl.lit(self.data).bin.slice(pl.lit(pl.Series(start)), pl.lit(pl.Series(end - start)))
+            series = pl.select(texts.cast(pl.String)).to_series()
+        else:
+            series = self._many(start, end)
+        return pl.select(pl.when(series != "").then(series)).to_series()
+
+    def _many(self, start: Ints, end: Ints) -> pl.Series:
+        """No byte is copied in Python: the spans' ends, interleaved, are the offsets of an Arrow string array over
+        the same buffer, of which every other entry is a value.
+        """
+        import pyarrow as pa
+
+        offsets = np.empty(2 * len(start), np.int64)
+        offsets[0::2], offsets[1::2] = start, end
+        array = pa.LargeStringArray.from_buffers(2 * len(start) - 1, pa.py_buffer(offsets), pa.py_buffer(self.data))
+        return pl.Series(values=array).gather_every(2)
+
+    def one(self, segment: int, element: int) -> str:
+        """One element's text, for messages."""
+        start, end = self.element(np.array([segment]), element)
+        return self.data[int(start[0]) : int(end[0])].decode("utf-8", "replace")
+
+
+def lists(values: pl.Series, counts: Ints) -> pl.Series:
+    """Consecutive values as lists of the given lengths."""
+    group = pl.Series(np.repeat(np.arange(len(counts)), counts))
+    filled = pl.DataFrame({"group": group, "value": values}).group_by("group", maintain_order=True).agg("value")
+    if filled.height == len(counts):
+        return filled["value"]
+    every = pl.DataFrame({"group": np.arange(len(counts))}).join(filled, on="group", how="left", maintain_order="left")
+    return every["value"].fill_null(pl.Series([[]], dtype=pl.List(pl.String)))

@@ -1,0 +1,361 @@
+"""Read 837P: segments become rows of the service-line table by where they stand (loop) and what they say (qualifier).
+
+The XML reader comes here too: a dialect's stylesheet turns a document back into segments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+import polars as pl
+
+from claimlint.lines import COLUMNS, LIST_KINDS, At, Column, Level
+from claimlint.readers import NotClaims, Problem, Read, Unreadable
+from claimlint.readers.envelope import Fault, Interchange, Transaction, control_faults, interchanges, transactions
+from claimlint.readers.locate import Exact, Locator
+from claimlint.readers.spans import Cut, Delimiters, Ints, Mask, lists, packed
+
+_LEVELS: tuple[Level, ...] = ("provider", "subscriber", "patient", "claim", "line")
+_HL = {packed("20"): "provider", packed("22"): "subscriber", packed("23"): "patient"}
+_DIAGNOSIS = {packed(q): q for q in ("ABK", "ABF", "BK", "BF")}
+_OTHER_HI = [
+    packed(q) for q in ("BP", "BO", "BG", "BBR", "BBQ", "BE", "BH", "BI", "PR", "APR", "BN", "ABN", "BJ", "ABJ")
+]
+# A segment that belongs to an entity inside a loop: NM1's qualifier decides whose it is.
+_WHOSE = {"2010AA": "85", "2010BA": "IL", "2010BB": "PR", "2010CA": "QC"}
+_OWNED = [packed(s) for s in ("N3", "N4", "DMG", "REF", "PER")]
+_HI_ELEMENTS = 12
+# Why a claim is not checked, and what to do.
+_BAD_HI = (
+    "HI has an element that is not a qualifier and a code, so the claim's diagnoses cannot be told",
+    "write each diagnosis as qualifier and code, such as ABK:M5116",
+)
+_CUT_OFF = (
+    "the file breaks off inside or after this claim, so it may not be whole",
+    "ask for the whole file and lint again",
+)
+_ORPHAN = ("a service line (SV1) that belongs to no claim (CLM)", "check that the file was not cut or sorted")
+
+Extract: TypeAlias = tuple[Ints, pl.Series]
+
+
+def level_of(at: At) -> Level:
+    """The level of the loop that a place is in."""
+    if at.loop.startswith("24"):
+        return "line"
+    if at.loop.startswith("23"):
+        return "claim"
+    return {"A": "provider", "B": "subscriber", "C": "patient"}[at.loop.lstrip("0123456789")[0]]  # type: ignore[return-value]
+
+
+class Loops:
+    """Which loop each segment is in.
+
+    For every level, `opened[level][i]` is the ordinal of the segment that opens the loop which segment `i` stands
+    in, -1 when none is open; `entity` the packed NM101 of the latest NM1 in it. The order of segments decides, not the
+    numbers in HL: a wrong parent number then costs a finding, not a claim.
+    """
+
+    def __init__(self, cut: Cut, sets: list[Transaction]) -> None:
+        ids, n = cut.ids, len(cut.ids)
+        here = np.arange(n)
+        inside = np.zeros(n, np.bool_)
+        for each in sets:
+            inside[each.first : each.stop] = each.kind == "837P"
+        level20 = np.zeros(n, np.int8)
+        hl = np.flatnonzero((ids == packed("HL")) & inside)
+        codes = cut.pack(cut.element(hl, 3))
+        for code, number in ((packed("20"), 1), (packed("22"), 2), (packed("23"), 3)):
+            level20[hl[codes == code]] = number
+        self.claims = np.flatnonzero((ids == packed("CLM")) & inside)
+        self.services = np.flatnonzero((ids == packed("SV1")) & inside)
+
+        def last(marks: Mask | Ints) -> Ints:
+            at = np.full(n, -1)
+            at[marks] = here[marks]
+            return np.maximum.accumulate(at) if n else at
+
+        envelope = last(np.isin(ids, [packed(s) for s in ("ISA", "GS", "ST", "SE", "GE", "IEA")]) | ~inside)
+        any_hl, claim = last(level20 > 0), last(self.claims)
+        lx = last((ids == packed("LX")) & inside)
+        # A line opens with LX, or with SV1 where LX was left out or already has its SV1.
+        previous = np.concatenate(([-1], self.services[:-1]))
+        bare = self.services[(lx[self.services] <= claim[self.services]) | (lx[self.services] < previous)]
+        lines_open = last(np.union1d(np.flatnonzero((ids == packed("LX")) & inside), bare))
+        boundary = np.maximum(envelope, any_hl)
+
+        def within(mark: Ints, *resets: Ints) -> Ints:
+            reset = np.maximum.reduce(resets)
+            return np.where(mark > reset, mark, -1)
+
+        provider, subscriber, patient = (last(level20 == k) for k in (1, 2, 3))
+        self.opened: dict[Level, Ints] = {
+            "provider": within(provider, envelope),
+            "subscriber": within(subscriber, envelope, provider),
+            "patient": within(patient, envelope, provider, subscriber),
+            "claim": within(claim, boundary),
+            "line": within(lines_open, boundary, claim),
+        }
+        other = last((ids == packed("SBR")) & (self.opened["claim"] >= 0))  # 2320, another payer's segments
+        in_other = (other > claim) & (other > lines_open) & (self.opened["claim"] >= 0)
+        region = np.zeros(n, np.int8)
+        for number, level in enumerate(_LEVELS, 1):
+            opened = self.opened[level]
+            region = np.where(opened >= np.maximum(any_hl, 0) if number <= 3 else opened >= 0, number, region)
+        self.region = np.where(in_other, -1, region).astype(np.int8)
+        nm1 = last((ids == packed("NM1")) & inside)
+        start = np.maximum.reduce([boundary, claim, lines_open])
+        owner = np.where(nm1 > start, nm1, -1)
+        names = np.flatnonzero((ids == packed("NM1")) & inside)
+        qualifier = np.zeros(n + 1, np.uint32)
+        qualifier[names] = cut.pack(cut.element(names, 1))
+        self.entity = qualifier[owner]
+
+    def of(self, level: Level) -> Mask:
+        """Which segments stand in a loop of this level itself (not in a loop below it)."""
+        inside: Mask = self.region == _LEVELS.index(level) + 1
+        return inside
+
+
+class Extractor:
+    """Takes the values of columns out of one cut."""
+
+    def __init__(self, cut: Cut, sets: list[Transaction]) -> None:
+        self.cut, self.loops = cut, Loops(cut, sets)
+        loops = self.loops
+        services = loops.services[loops.opened["claim"][loops.services] >= 0]
+        owners = loops.opened["claim"][services]
+        empty = loops.claims[~np.isin(loops.claims, owners)]
+        # A claim without service lines has a row too, so that it is counted and linted.
+        anchors = np.concatenate((services, empty))
+        order = np.argsort(anchors, kind="stable")
+        self.rows = anchors[order]
+        self.has_line = (np.arange(len(anchors)) < len(services))[order]
+        self.row_of: dict[Level, Ints] = {level: loops.opened[level][self.rows] for level in _LEVELS}
+        self.row_of["line"] = np.where(self.has_line, self.row_of["line"], -1)
+
+    def candidates(self, at: At) -> tuple[Ints, Ints]:
+        """The first segment for a place within each loop: (ordinal of the loop's opening segment, of the segment)."""
+        cut, loops, level = self.cut, self.loops, level_of(at)
+        mask = (cut.ids == packed(at.segment)) & loops.of(level)
+        found = np.flatnonzero(mask)
+        if at.qualifiers:
+            codes = cut.pack(cut.element(found, 1))
+            found = found[np.isin(codes, [packed(q) for q in at.qualifiers])]
+        if packed(at.segment) in _OWNED:
+            whose = packed(_WHOSE[at.loop]) if at.loop in _WHOSE else 0
+            found = found[loops.entity[found] == whose]
+        owner = loops.opened[level][found]
+        first = np.concatenate(([True], owner[1:] != owner[:-1])) if len(owner) else np.zeros(0, np.bool_)
+        return owner[first], found[first]
+
+    def _spread(self, level: Level, owner: Ints, values: pl.Series) -> pl.Series:
+        """Values by loop, given to every row in that loop; null where the row's loop has none."""
+        wanted = self.row_of[level]
+        if not len(owner):
+            return pl.Series([None], dtype=values.dtype).gather(pl.zeros(len(wanted), pl.UInt32, eager=True))
+        at = np.minimum(np.searchsorted(owner, wanted), len(owner) - 1)
+        index = pl.Series(np.where(owner[at] == wanted, at, -1)).cast(pl.Int64)
+        return values.gather(index.replace(-1, None))
+
+    def text(self, at: At) -> pl.Series:
+        """A column of text: one value a row."""
+        owner, segments = self.candidates(at)
+        spans = self.cut.element(segments, at.element)
+        if at.component:
+            spans = self.cut.component(spans, at.component)
+        return self._spread(level_of(at), owner, self.cut.text(spans))
+
+    def codes(self, at: At) -> pl.Series:
+        """A column of lists: the components of one element."""
+        owner, segments = self.candidates(at)
+        element = self.cut.element(segments, at.element)
+        last = int(min(at.last_component, self.cut.components(element).max(initial=0)))
+        parts = [self.cut.component(element, k) for k in range(at.component, last + 1)]
+        if not parts:
+            return self._spread(level_of(at), owner[:0], pl.Series([], dtype=pl.List(pl.String)))
+        starts, ends = (np.stack([p[i] for p in parts], axis=1) for i in (0, 1))
+        filled = ends > starts
+        values = self.cut.text((starts[filled], ends[filled]))
+        return self._spread(level_of(at), owner, lists(values, filled.sum(axis=1)))
+
+    def diagnoses(self) -> tuple[pl.Series, pl.Series, Ints]:
+        """Diagnoses of each claim in the order of HI, the first one's qualifier, and claims whose HI is malformed."""
+        cut, claim = self.cut, self.loops.opened["claim"]
+        segments = np.flatnonzero((cut.ids == packed("HI")) & self.loops.of("claim"))
+        elements = [cut.element(segments, k) for k in range(1, _HI_ELEMENTS + 1)]
+        starts, ends = (np.stack([e[i] for e in elements], axis=1).ravel() for i in (0, 1))
+        owner = np.repeat(claim[segments], _HI_ELEMENTS)
+        filled = ends > starts
+        starts, ends, owner = starts[filled], ends[filled], owner[filled]
+        first = cut.component((starts, ends), 1)
+        qualifier = cut.pack(first)
+        is_diagnosis = np.isin(qualifier, list(_DIAGNOSIS))
+        malformed = (cut.components((starts, ends)) < 2) | ~(is_diagnosis | np.isin(qualifier, _OTHER_HI))
+        bad = np.unique(owner[malformed])
+        keep = is_diagnosis & ~malformed
+        kept = owner[keep]
+        values = cut.text(cut.component((starts[keep], ends[keep]), 2))
+        claims, head, counts = np.unique(kept, return_index=True, return_counts=True)
+        qualifiers = cut.text((first[0][keep][head], first[1][keep][head]))
+        return (
+            self._spread("claim", claims, lists(values, counts)),
+            self._spread("claim", claims, qualifiers),
+            bad,
+        )
+
+    def column(self, column: Column) -> pl.Series:
+        """One column of the service-line table as text, for every row."""
+        result: pl.Series | None = None
+        for at in column.x12:
+            values = self.codes(at) if column.kind in LIST_KINDS else self.text(at)
+            if column.level == "patient" and level_of(at) == "subscriber":
+                # The subscriber is the patient only where no patient loop is open.
+                dependent = pl.Series(self.row_of["patient"] >= 0)
+                values = pl.select(pl.when(~dependent).then(values)).to_series()
+            result = values if result is None else pl.select(pl.coalesce(result, values)).to_series()
+        assert result is not None
+        return result.alias(column.name)
+
+    def frame(self) -> tuple[pl.DataFrame, Ints]:
+        """The rows, with positions as byte offsets, and the ordinals of claims whose HI cannot be read."""
+        diagnoses, qualifier, bad = self.diagnoses()
+        series = [diagnoses.alias("diagnoses"), qualifier.alias("diagnosis_qualifier")]
+        series += [self.column(c) for c in COLUMNS if c.x12 and c.name not in ("diagnoses", "diagnosis_qualifier")]
+        starts = np.append(self.cut.start, -1)  # index -1: no such loop
+        positions = {f"at_{level}": starts[self.row_of[level]] for level in _LEVELS}
+        positions["claim_no"] = np.searchsorted(self.loops.claims, self.row_of["claim"])
+        frame = pl.DataFrame(series).with_columns(pl.Series(k, v, pl.Int64) for k, v in positions.items())
+        return _split_ranges(frame), bad
+
+
+def _split_ranges(frame: pl.DataFrame) -> pl.DataFrame:
+    """Periods (DTP02 = RD8, `20260105-20260109`) as first and last day."""
+    exprs = []
+    for c in COLUMNS:
+        if c.kind == "date" and c.x12:
+            period = pl.col(c.name).str.contains(r"^[0-9]{8}-[0-9]{8}$")
+            exprs.append(pl.when(period).then(pl.col(c.name).str.head(8)).otherwise(pl.col(c.name)).alias(c.name))
+            if c.name == "service_date":
+                exprs.append(pl.when(period).then(pl.col(c.name).str.tail(8)).alias("service_date_to"))
+    return frame.with_columns(exprs)
+
+
+@dataclass
+class _Found:
+    """What the interchanges of one file gave, gathered one after the other."""
+
+    frames: list[pl.DataFrame] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)
+    other_sets: list[Fault] = field(default_factory=list)
+    claims: int = 0
+    service_lines: int = 0
+
+    def add(self, cut: Cut, locator: Locator, *, envelope: bool) -> None:
+        """Take in one interchange; `envelope` says whether it has control counts to be checked."""
+        sets = list(transactions(cut))
+        for each in sets:
+            if each.kind != "837P":
+                message = f"this is {each.kind}, not an 837P"
+                self.other_sets.append(Fault("STR002", int(cut.start[each.first]), message, _other_hint(each.kind)))
+            elif each.version.startswith("004"):
+                self.notes[f"{each.version} is the 4010 guide of 837P, replaced in 2012: read as far as it agrees"] = (
+                    None
+                )
+        if not any(each.kind == "837P" for each in sets):
+            return
+        if envelope:
+            self.faults += control_faults(cut, sets)
+        extractor = Extractor(cut, sets)
+        loops = extractor.loops
+        frame, bad = extractor.frame()
+        reasons = dict.fromkeys(bad.tolist(), _BAD_HI) | dict.fromkeys(_incomplete(sets, loops), _CUT_OFF)
+        for ordinal, (message, hint) in sorted(reasons.items()):
+            place, claim_id = locator.segment(int(cut.start[ordinal])), cut.one(ordinal, 1) or None
+            self.problems.append(Problem("STR001", message, hint, place, claim_id))
+            self.unreadable.append(Unreadable(claim_id, place.line, message))
+        gone = [int(cut.start[ordinal]) for ordinal in reasons]
+        self.frames.append(frame.filter(~pl.col("at_claim").is_in(gone)).with_columns(pl.col("claim_no") + self.claims))
+        self.claims += len(loops.claims)
+        self.service_lines += len(loops.services)
+        orphans = loops.services[loops.opened["claim"][loops.services] < 0]
+        self.faults += (Fault("STR001", int(cut.start[i]), *_ORPHAN) for i in orphans)
+
+
+def read(data: bytes, exact: Exact | None = None, delimiters: Delimiters | None = None) -> Read:
+    """Read a file of 837P interchanges (UTF-8 bytes).
+
+    `delimiters` is given when the segments come from XML; `exact` (see `locate`) then says where in the document an
+    element stands. Raises NotClaims when nothing in it is an 837P, saying what it is instead.
+    """
+    original, origin = data, None
+    found = _Found()
+    if delimiters is None:
+        data, origin = _unwrap(data)
+        parts, found.faults = interchanges(data)
+    else:
+        parts = [Interchange(0, len(data), delimiters)]
+    locator = Locator(data, [(p.begin, p.stop, p.delimiters) for p in parts], exact, original, origin)
+    for part in parts:
+        found.add(Cut(data, part.delimiters, part.begin, part.stop), locator, envelope=delimiters is None)
+    if not found.frames:
+        raise NotClaims(_what_instead(data, found), "STR002" if found.other_sets else "STR001")
+    for fault in sorted((*found.faults, *found.other_sets), key=lambda f: f.offset):
+        found.problems.append(Problem(fault.code, fault.message, fault.hint, locator.segment(fault.offset)))
+    return Read(
+        format="x12",
+        lines=pl.concat(found.frames),
+        columns=frozenset(c.name for c in COLUMNS if c.x12) | {"service_date_to"},
+        claims=found.claims,
+        service_lines=found.service_lines,
+        locate=locator.place,
+        compact_dates=True,
+        problems=found.problems,
+        unreadable=found.unreadable,
+        notes=list(found.notes),
+    )
+
+
+def _incomplete(sets: list[Transaction], loops: Loops) -> list[int]:
+    """The last claim of each transaction set that breaks off before its SE."""
+    result = []
+    for each in sets:
+        if each.kind == "837P" and not each.complete:
+            own = loops.claims[(loops.claims >= each.first) & (loops.claims < each.stop)]
+            result += [int(own[-1])] if len(own) else []
+    return result
+
+
+def _unwrap(data: bytes) -> tuple[bytes, Ints | None]:
+    """A file wrapped at 80 columns without the line ends inside its segments, and where each byte of it stood."""
+    found, _ = interchanges(data[:4096])
+    if not found or chr(found[0].delimiters.terminator) in "\r\n" or b"\n" not in data:
+        return data, None
+    terminator = bytes([found[0].delimiters.terminator])
+    pretty = data.count(terminator + b"\n") + data.count(terminator + b"\r\n")
+    if data.count(b"\n") <= 2 * pretty + 2:
+        return data, None
+    raw = np.frombuffer(data, np.uint8)
+    kept = np.flatnonzero((raw != 10) & (raw != 13))
+    return raw[kept].tobytes(), kept
+
+
+def _other_hint(kind: str) -> str:
+    if kind.startswith(("an 835", "a 277")):
+        return "this tells what became of claims; claimlint checks 837P, CSV and XML claims before they are sent"
+    return "claimlint checks professional claims (837P); leave this one out"
+
+
+def _what_instead(data: bytes, found: _Found) -> str:
+    if found.other_sets:
+        return f"{found.other_sets[0].message}; {found.other_sets[0].hint}"
+    if found.faults:
+        return f"at byte {found.faults[0].offset + 1}: {found.faults[0].message}; {found.faults[0].hint}"
+    if not data.strip():
+        return "the file is empty"
+    return "no transaction set (ST) was found in it: the file may be cut off after its first segments"

@@ -1,0 +1,372 @@
+"""X12-like XML: a dialect's stylesheet turns a document back into segments, which the X12 reader reads.
+
+All that is particular to a dialect is in its stylesheet in `dialects`; see docs/xml-dialects.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from lxml import etree
+
+from claimlint.readers import NotClaims, shown
+from claimlint.readers import text as decoding
+
+DIALECTS = Path(__file__).with_name("dialects")
+_HELP = "docs/xml-dialects.md"
+_NEVER = ("resolve_entities", "load_dtd", "dtd_validation", "huge_tree", "remove_comments", "collect_ids")
+_SAFE: dict[str, Any] = {"no_network": True, **dict.fromkeys(_NEVER, False)}
+_PIECE, _ROUND = 1 << 16, 1 << 22  # bytes parsed at a time, and transformed at a time
+_CL, _XSL = "{urn:claimlint:dialect}", "{http://www.w3.org/1999/XSL/Transform}"
+# Encodings that are believed where they are declared; anything else is told by the bytes.
+_ONE_BYTE = re.compile(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"'](iso-8859-1?\d|latin-?1|windows-125\d|cp125\d)[\"']", re.I)
+_XML_DECLARATION = re.compile(rb"[\x00-\x20]*<\?xml\s[^>]*>")
+_DOCTYPE = re.compile(rb"(?:[\x00-\x20]|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.S)
+_TOKEN = re.compile(rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|<(?:[^>\"']|\"[^\"]*\"|'[^']*')*+>|[^<]+", re.S)
+_TAG = re.compile(rb"<(/?)(?:[^\s:/>]+:)?([^\s/>]+)(.*?)(/?)>", re.S)
+_ATTRIBUTE = re.compile(rb"\s(?!xmlns\b)[\w.-]+\s*=\s*(?:\"[^\"]*\"|'[^']*')")
+# XML has no control characters; a document that has them is still worth reading.
+_NO_CONTROLS = bytes(b if b >= 32 or b in b"\t\n\r" else 32 for b in range(256))
+_LINE_END = "\x85".encode()  # what the stylesheets make of a line end in a value
+# XML that is something else, by its namespace or root element.
+_ELSEWHERE = {
+    "http://hl7.org/fhir": "a FHIR resource",
+    "urn:hl7-org:v3": "an HL7 v3 document (CDA)",
+    "urn:schemas-microsoft-com:office:spreadsheet": "an Excel XML spreadsheet (save it as CSV)",
+    "http://www.w3.org/1999/xhtml": "an HTML page",
+    "html": "an HTML page",
+}
+# By libxml2's numbers. Its own messages may quote the document, and so patient data.
+_FAULTS = {
+    5: "something follows the end of the document",
+    23: "a < or & must be written as &lt; or &amp;",
+    26: "an entity that XML does not define; write the character itself",
+    68: "a < or & must be written as &lt; or &amp;",
+    76: "an end tag does not match its start tag",
+    77: "the document breaks off",
+}
+_LIMITS = (45, 110, 114)
+
+Lines: TypeAlias = npt.NDArray[np.int32]
+Span: TypeAlias = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The segments of a document.
+
+    `text` is UTF-8, a segment a line: id and elements with TAB between them, 0x1F between components, 0x1E between
+    repetitions. `lines`: the line of each (past line 65,535 libxml2 may tell a line further on; `locate` knows).
+    `error`: line and message where reading stopped; `text` has what came before. `notes`: what was taken care of.
+    """
+
+    text: bytes
+    lines: Lines
+    dialect: str
+    error: tuple[int, str] | None
+    notes: tuple[str, ...] = ()
+
+    @functools.cached_property
+    def _nth(self) -> Lines:
+        raw = np.frombuffer(self.text, np.uint8)
+        starts = np.concatenate(([0], np.flatnonzero(raw == 10)[:-1] + 1))
+        key = self.lines.astype(np.int64)
+        for k in range(3):
+            key = key << 8 | raw[starts + k]
+        order = np.argsort(key, kind="stable")
+        opens = np.flatnonzero(np.diff(key[order], prepend=-1))
+        result = np.empty(len(key), np.int32)
+        result[order] = np.arange(len(key)) - np.repeat(opens, np.diff(opens, append=len(key)))
+        return result
+
+    def nth(self, number: int) -> int:
+        """How many segments with the same id stand before segment `number` on its line."""
+        return int(self._nth[number])
+
+
+@dataclass(frozen=True)
+class _Dialect:
+    name: str
+    title: str
+    detect: etree.XPath
+    is_segment: etree.XPath
+    tag: str
+    stylesheet: etree.XSLT
+
+    def transform(self, root: etree._Element) -> bytes:
+        try:
+            return bytes(self.stylesheet(root))
+        except etree.XSLTError as error:
+            raise NotClaims(f"the XML dialect {self.name} failed: {error}; see {_HELP}") from None
+
+
+@functools.lru_cache(maxsize=4)
+def _dialects(folder: Path) -> tuple[_Dialect, ...]:
+    return tuple(_dialect(path) for path in sorted(folder.glob("*.xsl")))
+
+
+def _dialect(path: Path) -> _Dialect:
+    try:
+        sheet = etree.fromstring(path.read_bytes(), etree.XMLParser(**_SAFE))
+        match = etree.ETXPath(f"string({_XSL}template[@name = 'segment']/@match)")(sheet) or "*[false()]"
+        access: Any = etree.XSLTAccessControl
+        return _Dialect(
+            path.stem,
+            sheet.get(_CL + "title", path.stem),
+            etree.XPath(f"boolean({sheet.get(_CL + 'detect', 'false()')})"),
+            etree.XPath(f"boolean(self::{match})"),
+            sheet.get(_CL + "tag", "SEG"),
+            etree.XSLT(sheet, access_control=access.DENY_ALL),
+        )
+    except etree.LxmlError as error:
+        raise NotClaims(f"the XML dialect {path.name} cannot be used: {error}; see {_HELP}") from None
+
+
+class _Document:
+    """One document as UTF-8, and what is worked out about it once."""
+
+    def __init__(self, data: bytes) -> None:
+        if declared := _ONE_BYTE.match(data):
+            data = data.decode(declared[1].decode(), "replace").encode()
+        decoded = decoding.decode(data)
+        self.text, self.notes = decoded.data, decoded.notes
+        if _DOCTYPE.match(self.text):
+            raise NotClaims("DOCTYPE refused: claims need none, and it can be made to read files or exhaust memory")
+        self._tags: dict[tuple[int, str], list[Span]] = {}
+
+    def pieces(self) -> Iterator[bytes]:
+        """The document to be parsed, without its declaration: the encoding it tells is no longer true."""
+        declaration = _XML_DECLARATION.match(self.text)
+        start = declaration.end() if declaration else 0
+        yield re.sub(rb"[^\n]", b" ", self.text[:start])
+        for begin in range(start, len(self.text), _PIECE):
+            yield self.text[begin : begin + _PIECE].translate(_NO_CONTROLS)
+
+    @functools.cached_property
+    def known(self) -> tuple[_Dialect, str]:
+        """The dialect, told from the first piece, and the name of the root element."""
+        parser: Any = etree.XMLPullParser(("start",), **_SAFE)
+        with contextlib.suppress(etree.XMLSyntaxError):
+            for piece in itertools.islice(self.pieces(), 2):
+                parser.feed(piece)
+        _, root = next(parser.read_events(), ("", None))
+        if root is None:
+            raise NotClaims("this is not well-formed XML: its first tag cannot be read")
+        if root.getroottree().docinfo.internalDTD is not None:
+            raise NotClaims("DOCTYPE refused")
+        for dialect in _dialects(DIALECTS):
+            if dialect.detect(root):
+                return dialect, str(root.tag)
+        name = etree.QName(root)
+        if what := _ELSEWHERE.get(name.namespace or name.localname.lower()):
+            raise NotClaims(f"this is {what}; claimlint reads CSV, 837P and X12-like XML", "STR002")
+        raise NotClaims(
+            f"XML with the root element <{shown(name.localname)}> is no dialect that claimlint knows "
+            f"({', '.join(d.name for d in _dialects(DIALECTS))}); {_HELP} tells how to add one",
+            "STR002",
+        )
+
+    @functools.cached_property
+    def newlines(self) -> npt.NDArray[np.int64]:
+        """Offsets of line ends, with one before the first line and one after the last."""
+        ends = np.flatnonzero(np.frombuffer(self.text, np.uint8) == 10)
+        return np.concatenate(([-1], ends, [len(self.text)]))
+
+    def tags(self, line: int, segment: str) -> list[Span]:
+        """The start tags of segments with this id that end on a line, or else the last one shortly before it."""
+        if (line, segment) not in self._tags:
+            begin, end = (int(self.newlines[min(k, len(self.newlines) - 1)]) for k in (line - 1, line))
+            tag = self.known[0].tag.replace("SEG", re.escape(segment)).encode()
+            pattern = rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|(<(?:[\w.-]+:)?(?:" + tag + rb")(?=[\s/>])[^<>]*>)"
+            matches = re.compile(pattern, re.S).finditer(self.text, max(0, begin - 4096), end)
+            found = [m.span(1) for m in matches if m[1]]
+            self._tags[line, segment] = [t for t in found if t[1] > begin + 1] or found[-1:]
+        return self._tags[line, segment]
+
+    def point(self, offset: int) -> tuple[int, int]:
+        """Line and column of a byte offset."""
+        line = int(np.searchsorted(self.newlines, offset))
+        begin = int(self.newlines[line - 1]) + 1
+        return line, len(self.text[begin:offset].decode("utf-8", "replace")) + 1
+
+
+_document = functools.lru_cache(maxsize=1)(_Document)
+
+
+class _Stream:
+    """A document being parsed: what is complete is transformed and dropped after each round, so memory is bounded."""
+
+    def __init__(self, dialect: _Dialect, root_tag: str) -> None:
+        self.dialect = dialect
+        self.parser: Any = etree.XMLPullParser(("start", "end"), tag=root_tag, **_SAFE)
+        self.root: etree._Element | None = None
+        self.closed = False
+        self.unfinished: etree._Element | None = None
+        self.taken: list[tuple[bytes, Lines]] = []
+
+    def read(self, pieces: Iterable[bytes]) -> tuple[int, str] | None:
+        """Read all; the line and message of the error that stopped it, if one did."""
+        pending, error = 0, None
+        try:
+            for piece in pieces:
+                self.parser.feed(piece)
+                pending += len(piece)
+                if pending >= _ROUND:
+                    before, pending = self.unfinished, 0
+                    self._take()
+                    if before is not None and before is self.unfinished:
+                        raise NotClaims(f"line {before.sourceline}: a segment of over {_ROUND >> 20} MB; refused")
+            self.parser.close()
+        except etree.XMLSyntaxError as fault:
+            error = _fault(fault)
+        self._take()
+        return error
+
+    def _take(self) -> None:
+        for event, element in self.parser.read_events():
+            self.root = element if self.root is None else self.root
+            self.closed |= event == "end" and element is self.root
+        if self.root is None:
+            return
+        # Whatever is still open is a last child, so a segment that is not complete can only be on this path.
+        path = [self.root]
+        while not (found := self.dialect.is_segment(path[-1])):
+            last = next(path[-1].iterchildren("*", reversed=True), None)
+            if last is None:
+                break
+            path.append(last)
+        self.unfinished = path[-1] if found and not self.closed else None
+        out = self.dialect.transform(self.root)
+        self.taken.append(_lay_out(out[: out.rfind(b"\n", 0, -1) + 1] if self.unfinished is not None else out))
+        for parent, child in itertools.pairwise(path):
+            del parent[: parent.index(child)]
+
+
+def segments(data: bytes) -> Segments:
+    """The segments of an X12-like document. Raises NotClaims for one that is refused, unknown or without segments."""
+    document = _document(data)
+    stream = _Stream(*document.known)
+    error = stream.read(document.pieces())
+    text = b"".join(t for t, _ in stream.taken)
+    if not text:
+        why = f"line {error[0]}: {error[1]}" if error else f"a document of {stream.dialect.title} that is empty"
+        raise NotClaims(f"no segments were found in this XML: {why}")
+    return Segments(text, np.concatenate([n for _, n in stream.taken]), stream.dialect.name, error, document.notes)
+
+
+def _fault(error: etree.XMLSyntaxError) -> tuple[int, str]:
+    """Line and message; raises NotClaims where a limit was hit."""
+    line, code = error.lineno or 1, getattr(error, "code", 0)
+    if code in _LIMITS:
+        raise NotClaims(f"line {line}: XML refused: deeper than 256 elements, or a text or tag of over 10 MB") from None
+    return line, _FAULTS.get(code, f"it is not well-formed XML (libxml2 error {code})")
+
+
+def _lay_out(out: bytes) -> tuple[bytes, Lines]:
+    """What a stylesheet gives, with every element and component in its place.
+
+    A line is number DEL id, then TAB number DEL value for each element; CR number DEL value for each component.
+    """
+    if b"\xc2" in out:
+        out = _without_line_ends(out)
+    raw = np.frombuffer(out, np.uint8).copy()
+    separators = np.flatnonzero((raw == 9) | (raw == 13) | (raw == 10))
+    heads = np.concatenate(([-1], separators))[:-1]
+    ends = np.flatnonzero(raw == 127)
+    if len(ends) != len(heads) or np.any(ends <= heads) or np.any(ends >= separators):
+        raise NotClaims(f"the stylesheet of this XML dialect gives no segments; see {_HELP}")
+    if not len(heads):
+        return b"", np.zeros(0, np.int32)
+    kind = raw[heads]  # of the very first: the last byte, which is a line end
+    line, component = kind == 10, kind == 13
+    numbers, counts, bad = np.zeros(len(heads), np.int64), np.ones(len(raw), np.int64), ends - heads == 1
+    for k in range(1, int((ends - heads).max())):
+        inside = heads + k < ends
+        at = (heads + k)[inside]
+        bad[inside] |= (raw[at] < 48) | (raw[at] > 57) | (k > 9)
+        numbers[inside] = numbers[inside] * 10 + raw[at] - 48
+        counts[at] = 0
+    counts[ends] = 0
+    lines = numbers[line].astype(np.int32)
+    numbers[line] = 0
+    # An element counts from the element before it, a component from the component before it or from 1.
+    follows = component & np.roll(component, 1)
+    steps = numbers - np.where(follows, np.roll(numbers, 1), 1)
+    steps[~component] = np.diff(numbers[~component], prepend=0)
+    bad |= ~line & ((steps < 0) | (numbers < 1) | (numbers > 99))
+    if np.any(bad):
+        where = lines[int(np.count_nonzero(line[: int(np.argmax(bad)) + 1])) - 1]
+        raise NotClaims(f"line {where}: an element of this segment is out of order or does not tell its place")
+    repeated = ~line & (steps == 0) & (~component | follows)
+    counts[heads[~line]] = np.where(repeated, 1, steps)[~line]
+    raw[heads[component]] = 0x1F
+    raw[heads[repeated]] = 0x1E
+    return np.repeat(raw, counts).tobytes(), lines
+
+
+def _without_line_ends(out: bytes) -> bytes:
+    """Values without line ends and the blanks beside them; a control character inside becomes a blank."""
+    out = re.sub(rb"\xc2[\x80-\x84\x86-\x9f]", b" ", out)
+    out = re.sub(rb"(?<! ) *\xc2\x85(?: |\xc2\x85)*", _LINE_END, out)
+    out = re.sub(rb"(?<=\x7f)\xc2\x85|\xc2\x85(?=[\t\r\n])", b"", out)
+    return out.replace(_LINE_END, b" ")
+
+
+def locate(
+    data: bytes, line: int, segment: str, element: int, component: int, nth: int = 0
+) -> tuple[int, int, int, int]:
+    """Line, column, end line and end column of an element (0: the start tag) or component (0: the whole element).
+
+    `line` is the segment's; `nth` tells which of the segments with this id on that line (see `Segments.nth`).
+    """
+    document = _document(data)
+    tags = document.tags(line, segment)
+    if not tags:
+        return line, 1, line, 1
+    begin, end = tags[min(nth, len(tags) - 1)]
+    if element:
+        probe, marks = _probe(document.text, begin)
+        text, _ = _lay_out(document.known[0].transform(etree.fromstring(probe, etree.XMLParser(**_SAFE))))
+        value = b"".join(text.split(b"\n")[0].split(b"\t")[element : element + 1])
+        part = b"".join(value.split(b"\x1f")[component - 1 : component]) if component else b""
+        if found := re.findall(rb"(\d+),", part or value):
+            begin, end = marks[int(found[0])][0], marks[int(found[-1])][1]
+    return *document.point(begin), *document.point(end)
+
+
+def _probe(text: bytes, begin: int) -> tuple[bytes, list[Span]]:
+    """The element at an offset, each text in it replaced by its number in a list of where the texts stand."""
+    out: list[bytes] = []
+    marks: list[Span] = []
+    depth, opened = 0, -1  # `opened`: where a start tag stands that nothing has followed yet
+    for token in _TOKEN.finditer(text, begin):
+        value, tag = token[0], _TAG.fullmatch(token[0])
+        if value.startswith(b"<![") or not value.startswith(b"<"):
+            if stripped := value.strip():
+                first = token.start() + value.index(stripped)
+                out.append(b"%d," % len(marks))
+                marks.append((first, first + len(stripped)))
+                opened = -1
+        elif tag and not value.startswith((b"<!", b"<?")):
+            closing, name, attributes, empty = tag.groups()
+            if not closing:
+                out.append(b"<" + name + b"".join(_ATTRIBUTE.findall(attributes)) + b">")
+                opened, depth = token.start(), depth + 1
+            if closing or empty:
+                if opened >= 0:  # an empty element has a place too
+                    out.append(b"%d," % len(marks))
+                    marks.append((opened, token.end()))
+                out.append(b"</" + name + b">")
+                opened, depth = -1, depth - 1
+            if depth == 0:
+                break
+    return b"".join(out), marks

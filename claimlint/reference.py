@@ -1,0 +1,84 @@
+"""The reference pages in docs/, written from the schema and the rules: `python -m claimlint.reference docs`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from claimlint import lines, registers
+from claimlint.reports import rules as rule_pages
+from claimlint.rules import all_rules
+
+_TYPES = {
+    "text": "text",
+    "code": "code (upper case)",
+    "date": "date",
+    "money": "amount (integer US cents)",
+    "number": "number",
+    "codes": "list of codes",
+    "diagnoses": "list of codes",
+    "pointers": "list of numbers",
+}
+
+
+def pages() -> dict[str, str]:
+    """File name → Markdown text of every generated page."""
+    return {"columns.md": _columns(), "rules.md": _rules()}
+
+
+def _columns() -> str:
+    parts = [
+        "# The columns of a claim and of the registers",
+        "",
+        "Every format becomes one table with a row per service line. A CSV heading means a column when it is the "
+        "column's name or one of the headings below; case, blanks and punctuation do not matter. Any other heading is "
+        'mapped with `--map FILE`, a TOML file of lines such as `"Our Auth No" = "prior_authorization"`.',
+        "",
+        f"A claim CSV must have: {', '.join(f'`{name}`' for name in lines.NEEDED)}. Where another column is missing, "
+        "the rules that need it are listed as not checked. Columns marked PHI are never shown unless asked for.",
+        "",
+        "Diagnoses, modifiers and pointers may stand in one cell (`M51.16;M54.16`) or in numbered columns (`Dx1`, "
+        "`Dx2` …, `Mod1` …).",
+        "",
+        "## Claims",
+        "",
+        *_table(lines.COLUMNS, with_x12=True),
+        "",
+        "## `--authorizations FILE`: prior authorizations",
+        "",
+        *_table(registers.AUTHORIZATIONS, with_x12=False),
+        "",
+        "## `--documentation FILE`: session documentation",
+        "",
+        "One row per member and date of service. Plan of care, conservative care, imaging, notice, estimate and letter "
+        "need not be repeated: where a row has none, the member's latest earlier row counts.",
+        "",
+        *_table(registers.DOCUMENTATION, with_x12=False),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _table(columns: Sequence[lines.Column], *, with_x12: bool) -> list[str]:
+    place = " 837P |" if with_x12 else ""
+    rows = [f"| column | type | what |{place} CSV headings |", "|---|---|---|" + "---|" * (1 + with_x12)]
+    for c in columns:
+        phi = " PHI." if c.phi else ""
+        x12 = f" {', '.join(map(str, c.x12)) or 'none'} |" if with_x12 else ""
+        rows.append(f"| `{c.name}` | {_TYPES[c.kind]} | {c.doc}{phi} |{x12} {', '.join(c.headings) or 'none'} |")
+    return rows
+
+
+def _rules() -> str:
+    listing = rule_pages.render(list(all_rules().values()), "markdown", listing=True)
+    intro = (
+        "# Rules\n\n`claimlint rule CODE` explains each: why it is denied, what to do, the source, and examples.\n\n"
+    )
+    return intro + listing + "\n"
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    folder.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        (folder / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,120 @@
+"""Text for people: `full` frames each finding, `concise` gives a line each; both end with the summary."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import click
+
+from claimlint.findings import Finding, Report
+from claimlint.readers import shown
+
+_COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
+_WIDTH = 100
+
+
+def render(report: Report, form: str, *, colour: bool, statistics: bool, quiet: bool, verbose: bool) -> str:
+    """The whole report in `full` or `concise` form."""
+    if statistics:
+        parts = list(_statistics(report))
+    elif form == "concise":
+        parts = [_concise(f) for f in report.findings]
+    else:
+        parts = [_full(f) for f in report.findings]
+    if not quiet:
+        if parts:
+            parts.append("")
+        parts += _summary(report, verbose)
+    text = "".join(part + "\n" for part in parts)
+    return text if colour else click.unstyle(text)
+
+
+def _full(f: Finding) -> str:
+    about = [
+        f"claim {shown(f.claim_id)}" if f.claim_id else "",
+        f"line {shown(f.service_line)}" if f.service_line else "",
+        f.service_date.isoformat() if f.service_date else "",
+        shown(f.procedure or ""),
+        f.payer_class or "",
+        _usd(f.charge_cents) if f.charge_cents is not None else "",
+    ]
+    gutter = " " * len(str(f.place.line))
+    where = f"{shown(f.file)}:{f.place.line}:{f.place.column}"
+    element = f.place.element or f.place.segment
+    lines = [
+        click.style(f"{f.severity} {f.code}", fg=_COLOURS[f.severity], bold=True) + f" {f.name}: {shown(f.message)}",
+        f"{gutter}--> {where}" + (f" ({shown(element)})" if element else ""),
+    ]
+    if f.place.excerpt:
+        text, start, end = _window(f.place.excerpt, *f.place.mark)
+        bar = click.style("|", fg="blue")
+        lines += [
+            f"{gutter} {bar}",
+            f"{f.place.line} {bar} {text}",
+            f"{gutter} {bar} {' ' * start}" + click.style("^" * max(1, end - start), fg=_COLOURS[f.severity]),
+        ]
+    filled = ", ".join(a for a in about if a)
+    if filled:
+        lines.append(f"{gutter} = {filled}")
+    lines.append(f"{gutter} = " + click.style("do: ", bold=True) + shown(f.hint))
+    return "\n".join(lines) + "\n"
+
+
+def _window(text: str, start: int, end: int) -> tuple[str, int, int]:
+    """At most `_WIDTH` characters of an excerpt around its mark."""
+    if len(text) <= _WIDTH:
+        return text, start, end
+    begin = max(0, min(start - _WIDTH // 3, len(text) - _WIDTH))
+    stop = min(len(text), begin + _WIDTH)
+    head, tail = "…" if begin else "", "…" if stop < len(text) else ""
+    end = min(end, stop)
+    return head + text[begin:stop] + tail, start - begin + len(head), end - begin + len(head)
+
+
+def _concise(f: Finding) -> str:
+    claim = f" [claim {shown(f.claim_id)}]" if f.claim_id else ""
+    code = click.style(f.code, fg=_COLOURS[f.severity], bold=True)
+    return f"{shown(f.file)}:{f.place.line}:{f.place.column}: {code} {f.severity}: {shown(f.message)}{claim}"
+
+
+def _statistics(report: Report) -> Iterator[str]:
+    counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for f in report.findings:
+        counts[f.code, f.name][0] += 1
+        counts[f.code, f.name][1] += f.charge_cents or 0
+    for (code, name), (count, cents) in sorted(counts.items(), key=lambda item: (-item[1][0], item[0])):
+        yield f"{count:>7,}  {code}  {name}  ({_usd(cents)})"
+
+
+def _summary(report: Report, verbose: bool) -> Iterator[str]:
+    s = report.summary
+    files = f"{s['files']:,} file" + "s" * (s["files"] != 1)
+    yield (
+        f"{files}: {s['claims_read']:,} claims read = {s['claims_checked']:,} checked + "
+        f"{s['claims_unreadable']:,} unreadable; {s['service_lines']:,} service lines, ${s['charges']:,.2f} charged"
+    )
+    for name, u in report.unreadable:
+        yield f"  unreadable: {shown(name)}:{u.line}: claim {shown(u.claim_id or 'without id')}: {shown(u.reason)}"
+    by = s["findings_by_severity"]
+    if not report.findings:
+        yield f"nothing found by {s['rules_run']} rules"
+    else:
+        yield (
+            f"{by['error']:,} errors, {by['warning']:,} warnings, {by['info']:,} notes; "
+            f"${s['charges_at_risk']:,.2f} of charges at risk"
+        )
+    reasons: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for n in report.not_checked:
+        reasons[n.reason, n.enable].append(n.code)
+    if reasons:
+        yield f"not checked, wholly or in part: {s['rules_not_checked']} rules"
+    for (reason, enable), codes in sorted(reasons.items(), key=lambda item: -len(item[1])):
+        listed = (
+            ", ".join(codes) if verbose or len(codes) <= 6 else ", ".join(codes[:5]) + f" and {len(codes) - 5} more"
+        )
+        yield f"  {shown(reason)} ({listed}); to enable: {shown(enable)}"
+
+
+def _usd(cents: int) -> str:
+    return f"{'-' * (cents < 0)}${abs(cents) // 100:,}.{abs(cents) % 100:02d}"

@@ -1,0 +1,167 @@
+"""The field's words as expressions: what rules say about a service line, said once.
+
+A missing value never makes one of these true by accident: each says what null means for it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import polars as pl
+
+from claimlint import codeset
+
+THERAPY_MODIFIERS = ("GP", "GO", "GN")
+LIABILITY_MODIFIERS = ("GA", "GX", "GY", "GZ")
+
+# A Medicare number (MBI) without its dashes: eleven places, letters never S, L, O, I, B or Z.
+_LETTER, _EITHER = "[AC-HJKMNP-RT-Y]", "[AC-HJKMNP-RT-Y0-9]"
+MBI = f"^[1-9]{_LETTER}{_EITHER}[0-9]{_LETTER}{_EITHER}[0-9]{_LETTER}{{2}}[0-9]{{2}}$"
+
+# Columns that the engine derives, and those of the input that each of them rests on.
+NEEDS: dict[str, tuple[str, ...]] = {
+    "pointed": ("diagnoses",),
+    "modifier": ("modifiers",),
+    "diagnosis": ("diagnoses",),
+    "pointer": ("pointers",),
+    "patient_key": (),
+    "claim_lines_charge": ("charge",),
+    "session_charge": ("charge",),
+}
+
+
+def derived(as_of: dt.date) -> list[pl.Expr]:
+    """Columns that every rule may use, from what the readers and joins gave.
+
+    as_of (Date), claim_key (Int64, one per claim of the run), patient_key (UInt64, one per member and birth date),
+    pointed (List[String]: the diagnoses that the line points at; all of the claim's where the file has no pointers),
+    claim_lines_charge (Int64, US cents: sum of the claim's lines), line_decompression_words and decompression_words
+    (String: the words for motorised decompression found in the line's own description and note; there, in the claim's
+    note or in the documentation register).
+    """
+    # What is no pointer (0) points nowhere, not at the last diagnosis.
+    index = pl.col("pointers").list.eval(pl.element().filter(pl.element() > 0).cast(pl.Int32) - 1)
+    pointed = pl.col("diagnoses").list.gather(index, null_on_oob=True)
+    person = [pl.col(c).fill_null("") for c in ("member_id", "patient_birth_date_text", "patient_first_name")]
+    key = pl.col("file_no").cast(pl.Int64) * (1 << 40) + pl.col("claim_no")
+    return [
+        pl.lit(as_of).alias("as_of"),
+        key.alias("claim_key"),
+        pl.when(pl.col("member_id").is_not_null())
+        .then(pl.concat_str(person, separator="\x1f").hash())
+        .otherwise(key.hash())
+        .alias("patient_key"),
+        pl.when(pl.col("has_pointers")).then(pointed.list.drop_nulls()).otherwise(pl.col("diagnoses")).alias("pointed"),
+        _decompression_words("procedure_description", "line_note").alias("line_decompression_words"),
+        _decompression_words("procedure_description", "line_note", "claim_note", "doc_service_performed").alias(
+            "decompression_words"
+        ),
+    ]
+
+
+def _decompression_words(*columns: str) -> pl.Expr:
+    """The first words for motorised decompression in any of these columns, surgical ones apart; null without any."""
+    include, exclude = codeset.decompression_pattern()
+    text = pl.concat_str([pl.col(c).fill_null("") for c in columns], separator=" | ").str.to_lowercase()
+    # Nearly every line has no text at all, so the patterns run on those that have some.
+    return pl.when(text.str.len_bytes() > 3 * (len(columns) - 1)).then(
+        text.str.replace_all(exclude, " ").str.extract(include, 0)
+    )
+
+
+def derived_from_derived() -> list[pl.Expr]:
+    """Columns that rest on `derived` ones."""
+    return [
+        pl.col("charge").sum().over("claim_key").alias("claim_lines_charge"),
+        pl.col("charge").sum().over("patient_key", "service_date").alias("session_charge"),
+    ]
+
+
+def is_group(group: str) -> pl.Expr:
+    """The procedure belongs to this group of procedures.csv; an unknown procedure belongs to none."""
+    return pl.col("procedure_groups").list.contains(group).fill_null(False)
+
+
+def is_decompression() -> pl.Expr:
+    """The line is billed as motorised decompression."""
+    return is_group("decompression")
+
+
+def is_traction() -> pl.Expr:
+    """The line is billed as mechanical traction."""
+    return is_group("traction")
+
+
+def is_session() -> pl.Expr:
+    """The line is a treatment session of this field: decompression, traction, a modality or a therapy procedure."""
+    return is_decompression() | is_traction() | is_group("modality") | is_group("therapy")
+
+
+def says_decompression() -> pl.Expr:
+    """A note, the description or the documentation register names motorised decompression; no text says nothing."""
+    return pl.col("decompression_words").is_not_null()
+
+
+def has_modifier(*modifiers: str) -> pl.Expr:
+    """The line carries at least one of these modifiers; a line without modifiers carries none."""
+    return pl.col("modifiers").list.eval(pl.element().is_in(modifiers)).list.any().fill_null(False)
+
+
+def points_to(group: str) -> pl.Expr:
+    """A diagnosis that the line points at is in this group of diagnosis_groups.csv; null when it points at none."""
+    any_in = pl.col("pointed").list.join(" ").str.contains(codeset.pattern(group).replace("^", r"(?:^| )", 1))
+    return pl.when(pl.col("pointed").list.len() > 0).then(any_in)
+
+
+def payer_is(*classes: str) -> pl.Expr:
+    """The payer is of one of these classes; a payer that cannot be told is of none."""
+    return pl.col("payer_class").is_in(classes).fill_null(False)
+
+
+def policy(key: str) -> pl.Expr:
+    """What the payer's policy says under this key; null where no policy speaks."""
+    return pl.col(f"policy_{key}")
+
+
+def is_missing(column: str) -> pl.Expr:
+    """The value is not there (null or blank)."""
+    return pl.col(column).is_null()
+
+
+def has_line() -> pl.Expr:
+    """The row is a service line; a claim without any has a row too."""
+    return pl.col("at_line") >= 0
+
+
+def is_icd9() -> pl.Expr:
+    """The diagnosis is written as ICD-9-CM: by its qualifier or by its form (digits alone). For the diagnoses view."""
+    qualified = pl.col("diagnosis_qualifier").is_in(["BK", "BF", "9"]).fill_null(False)
+    return qualified | pl.col("diagnosis").str.contains(r"^[0-9]{3,5}$")
+
+
+def is_spreadsheet_number(column: str) -> pl.Expr:
+    """A number as spreadsheets write long codes: `1.23457E+09` or `97012.0`; false where there is nothing."""
+    return pl.col(column).str.contains(r"(?i)^[0-9](\.[0-9]+)?E\+?[0-9]+$|^[0-9]{5,}\.0+$").fill_null(False)
+
+
+def lost_leading_zero(column: str) -> pl.Expr:
+    """A code one digit short, all digits: a procedure of four, a place of service of one."""
+    digits = {"procedure": 4, "place_of_service": 1}[column]
+    return pl.col(column).str.contains(f"^[0-9]{{{digits}}}$").fill_null(False)
+
+
+def is_spreadsheet_date(column: str) -> pl.Expr:
+    """A date written as days since 1899-12-30."""
+    return (
+        pl.col(f"{column}_text").str.contains(r"^[34][0-9]{4}(\.0+)?$").fill_null(False) & pl.col(column).is_not_null()
+    )
+
+
+def of_claim(expr: pl.Expr) -> pl.Expr:
+    """True on every line of a claim when it is true on one of its lines."""
+    return expr.fill_null(False).any().over("claim_key")
+
+
+def on_session(expr: pl.Expr) -> pl.Expr:
+    """True on every line of one patient's day of service when it is true on one of its lines."""
+    return expr.fill_null(False).any().over("patient_key", "service_date")

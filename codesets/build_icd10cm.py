@@ -1,0 +1,69 @@
+"""Build `icd10cm.parquet` from three releases of ICD-10-CM: run with the folders of unpacked simple-icd-10-cm wheels.
+
+    python codesets/build_icd10cm.py FOLDER-OF-1.2.0 FOLDER-OF-1.4.0 FOLDER-OF-1.5.0
+
+They hold the releases of January 2021, April 2025 and April 2026. Columns written: code (undotted), billable (Boolean,
+in the last release that has it), effective_from, effective_to, billable_to (Date: a heading that was billable until
+then), verify (the date is the latest possible one, not the published one), title (public domain).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+
+_LIST = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import simple_icd_10_cm as cm
+codes = [c for c in cm.get_all_codes(with_dots=False) if len(c) >= 3 and "-" not in c]
+print(json.dumps({c: [cm.is_leaf(c), cm.get_description(c)] for c in codes}))
+"""
+# A code that a release no longer has ended before that release's fiscal year at the latest.
+_GONE_BEFORE = {1: dt.date(2024, 9, 30), 2: dt.date(2025, 9, 30)}
+# Published dates of the codes of this field.
+_EXPANDED = {
+    "M545": dt.date(2021, 9, 30),
+    "M5136": dt.date(2024, 9, 30),
+    "M5137": dt.date(2024, 9, 30),
+    "M4806": dt.date(2017, 9, 30),
+}
+_NEW = {"M545": dt.date(2021, 10, 1), "M5136": dt.date(2024, 10, 1), "M5137": dt.date(2024, 10, 1),
+        "M51A": dt.date(2022, 10, 1), "M4806": dt.date(2017, 10, 1)}  # fmt: skip
+
+
+def main(folders: list[str]) -> None:
+    """Write the table beside this script."""
+    releases = [
+        json.loads(subprocess.run([sys.executable, "-c", _LIST, f], capture_output=True, check=True).stdout)  # noqa: S603
+        for f in folders
+    ]
+    rows = []
+    for code in sorted(set().union(*releases)):
+        has = [code in r for r in releases]
+        last = max(i for i, h in enumerate(has) if h)
+        billable, title = releases[last][code]
+        began = next((day for stem, day in _NEW.items() if code.startswith(stem) and code != stem), None)
+        began = _NEW["M51A"] if code == "M51A" else began
+        ended = _GONE_BEFORE.get(last + 1)
+        was = [i for i in range(last) if has[i] and releases[i][code][0] and not billable]
+        billable_to = _EXPANDED.get(code) or (_GONE_BEFORE[max(was) + 1] if was else None)
+        guessed = ended is not None or (bool(was) and code not in _EXPANDED) or (not has[0] and began is None)
+        rows.append((code, billable, began, ended, billable_to, guessed, title))
+    schema = {"code": pl.String, "billable": pl.Boolean, "effective_from": pl.Date, "effective_to": pl.Date,
+              "billable_to": pl.Date, "verify": pl.Boolean, "title": pl.String}  # fmt: skip
+    table = pl.DataFrame(rows, schema=schema, orient="row")
+    table.write_parquet(Path(__file__).with_name("icd10cm.parquet"), compression="zstd", compression_level=19,
+                        row_group_size=8192)  # fmt: skip
+    print(
+        table.height, "codes;", table["billable"].sum(), "billable;", table["effective_to"].is_not_null().sum(), "ended"
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
