@@ -15,8 +15,10 @@ import polars as pl
 _PACKAGED = Path(__file__).parent / "codesets"
 _CHECKOUT = Path(__file__).parents[1] / "codesets"
 _DATES = ("effective_from", "effective_to")
-_FLAGS = ("verify", "unlisted", "s_code", "excluded", "modifier_allowed")
+_FLAGS = ("verify", "unlisted", "s_code", "excluded", "modifier_allowed", "was_billable")
 _INTEGERS = ("minutes_per_unit", "units_per_day")
+# What every row of every codeset says of itself.
+_PROVENANCE = ("source", "effective_from", "effective_to", "verify")
 _PROCEDURE = {
     "code": "procedure",
     "label": "procedure_label",
@@ -64,29 +66,40 @@ def directory() -> Path:
 def table(name: str) -> pl.DataFrame:
     """One codeset as a table: `effective_from` and `effective_to` Date, flags Boolean, the rest String or Int64.
 
-    Raises CodesetError when the file is missing or has a value that cannot be read.
+    An empty flag is false; any other empty cell is null. Raises CodesetError, naming file and line, when the file is
+    missing, lacks source, dates or `verify`, or has a value that cannot be read.
     """
     path = directory() / f"{name}.csv"
     try:
         raw = pl.read_csv(path, infer_schema=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise CodesetError(f"{path}: {error}; reinstall claimlint or restore the file") from None
-    casts: list[pl.Expr] = []
-    for column in raw.columns:
-        if column in _DATES:
-            casts.append(pl.col(column).str.to_date("%Y-%m-%d", strict=False))
-        elif column in _FLAGS:
-            casts.append(pl.col(column) == "1")
-        elif column in _INTEGERS:
-            casts.append(pl.col(column).cast(pl.Int64, strict=False))
+    lacking = [c for c in _PROVENANCE if c not in raw.columns]
+    if lacking:
+        raise CodesetError(
+            f"{path}:1: no column {', '.join(lacking)}; every codeset ends with {', '.join(_PROVENANCE)}"
+        )
+    casts = [pl.col(c).str.to_date("%Y-%m-%d", strict=False) for c in _DATES]
+    casts += [pl.col(c).cast(pl.Int64, strict=False) for c in _INTEGERS if c in raw.columns]
+    casts += [pl.col(c).fill_null("0").replace_strict({"0": False, "1": True}, default=None, return_dtype=pl.Boolean)
+              for c in _FLAGS if c in raw.columns]  # fmt: skip
     typed = raw.with_columns(casts)
-    for column in (*_DATES, *_INTEGERS):
+    wanted = dict.fromkeys(_DATES, "a date such as 2026-01-31")
+    wanted |= dict.fromkeys(_INTEGERS, "a whole number") | dict.fromkeys(_FLAGS, "0 or 1")
+    for column, what in wanted.items():
         if column in raw.columns:
-            bad = typed.with_row_index().filter(pl.col(column).is_null() & raw[column].is_not_null())
-            if bad.height:
-                line = bad["index"][0] + 2
-                raise CodesetError(f"{path}:{line}: {raw[column][line - 2]!r} is not a {column.replace('_', ' ')}")
+            _refuse(path, typed[column].is_null() & raw[column].is_not_null(), raw[column], f"{column} must be {what}")
+    _refuse(path, raw["source"].is_null(), raw["source"], "every row must name its source")
+    ends_early = (typed["effective_to"] < typed["effective_from"]).fill_null(False)
+    _refuse(path, ends_early, raw["effective_to"], "it ends before it begins")
     return typed
+
+
+def _refuse(path: Path, bad: pl.Series, values: pl.Series, why: str) -> None:
+    """Raise CodesetError for the first row that is bad, if there is one."""
+    row = bad.arg_true()
+    if len(row):
+        raise CodesetError(f"{path}:{row[0] + 2}: {why}, not {values[row[0]] or ''!r}; correct or restore the file")
 
 
 @functools.cache
@@ -142,10 +155,10 @@ def icd10cm_last_day() -> dt.date:
     return dt.date(2026, 9, 30)
 
 
-def _icd10cm(condition: pl.Expr) -> pl.DataFrame:
+def _icd10cm(condition: pl.Expr, columns: list[pl.Expr]) -> pl.DataFrame:
     path = directory() / "icd10cm.parquet"
     try:
-        return pl.scan_parquet(path).filter(condition).collect()
+        return pl.scan_parquet(path).filter(condition).select(columns).collect()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise CodesetError(f"{path}: {error}; reinstall claimlint or restore the file") from None
 
@@ -153,34 +166,41 @@ def _icd10cm(condition: pl.Expr) -> pl.DataFrame:
 def diagnosis_status(codes: pl.Series) -> pl.DataFrame:
     """What ICD-10-CM says of undotted codes, one row for each that occurs.
 
-    Columns: diagnosis, diagnosis_known, diagnosis_billable (Boolean), diagnosis_from, diagnosis_to (Date, null where
-    open), diagnosis_billable_to (Date: until when a heading was billable itself), diagnosis_children (String: billable
-    codes below a heading, dotted, at most six), diagnosis_title (String, public domain).
+    Columns: diagnosis, diagnosis_billable (Boolean), diagnosis_from, diagnosis_to (Date; open is null; where the day is
+    not published with the code, the earliest possible beginning and the latest possible end), diagnosis_billable_to
+    (Date: until when a heading was billable itself), diagnosis_title (String, public domain), diagnosis_children
+    (String: billable codes below a heading, dotted, at most six), diagnosis_known (Boolean). Raises CodesetError.
     """
     wanted = codes.drop_nulls().unique().sort()
-    found = _icd10cm(pl.col("code").is_in(wanted.implode())).select(
-        pl.col("code").alias("diagnosis"),
-        pl.col("billable").alias("diagnosis_billable"),
-        pl.col("effective_from").alias("diagnosis_from"),
-        pl.col("effective_to").alias("diagnosis_to"),
-        pl.col("billable_to").alias("diagnosis_billable_to"),
-        pl.col("title").alias("diagnosis_title"),
-    )
-    headings = found.filter(~pl.col("diagnosis_billable"))["diagnosis"].to_list()
-    children = pl.DataFrame(
-        {"diagnosis": headings, "diagnosis_children": [_children(h) for h in headings]},
-        schema={"diagnosis": pl.String, "diagnosis_children": pl.String},
-    )
+    names = {"code": "diagnosis", "billable": "diagnosis_billable", "effective_from": "diagnosis_from",
+             "effective_to": "diagnosis_to", "billable_to": "diagnosis_billable_to",
+             "title": "diagnosis_title"}  # fmt: skip
+    found = _icd10cm(pl.col("code").is_in(wanted.implode()), [pl.col(old).alias(new) for old, new in names.items()])
+    children = _children(found.filter(~pl.col("diagnosis_billable"))["diagnosis"])
     every = pl.DataFrame({"diagnosis": wanted}, schema={"diagnosis": pl.String})
-    joined = every.join(found, on="diagnosis", how="left").join(children, on="diagnosis", how="left")
+    joined = every.join(found, on="diagnosis", how="left", maintain_order="left")
+    joined = joined.join(children, on="diagnosis", how="left", maintain_order="left")
     return joined.with_columns(diagnosis_known=pl.col("diagnosis_billable").is_not_null())
 
 
-def _children(heading: str) -> str:
-    below = _icd10cm(pl.col("code").str.starts_with(heading) & pl.col("billable") & pl.col("effective_to").is_null())
-    codes = [dotted(c) for c in below["code"].sort()]
-    more = len(codes) - _CHILDREN_SHOWN
-    return ", ".join(codes[:_CHILDREN_SHOWN]) + (f" and {more} more" if more > 0 else "")
+def _children(headings: pl.Series) -> pl.DataFrame:
+    """Columns diagnosis and diagnosis_children of headings: the billable codes below each that have not ended."""
+    category, code = pl.col("diagnosis").str.head(3), pl.col("code")
+    wanted = pl.DataFrame({"diagnosis": headings}, schema={"diagnosis": pl.String}).with_columns(category=category)
+    alive = pl.col("billable") & pl.col("effective_to").is_null()
+    below = _icd10cm(
+        alive & code.str.head(3).is_in(wanted["category"].unique().implode()),
+        [code, code.str.head(3).alias("category")],
+    )
+    pairs = (
+        wanted.join(below, on="category").filter(code.str.starts_with(pl.col("diagnosis"))).sort("diagnosis", "code")
+    )
+    spelled = pl.when(code.str.len_chars() > 3).then(code.str.head(3) + "." + code.str.slice(3)).otherwise(code)
+    more = pl.len() - _CHILDREN_SHOWN
+    return pairs.group_by("diagnosis", maintain_order=True).agg(
+        diagnosis_children=spelled.head(_CHILDREN_SHOWN).str.join(", ")
+        + pl.when(pl.len() > _CHILDREN_SHOWN).then(pl.format(" and {} more", more)).otherwise(pl.lit("")).first()
+    )
 
 
 def dotted(diagnosis: str) -> str:
@@ -188,8 +208,11 @@ def dotted(diagnosis: str) -> str:
     return f"{diagnosis[:3]}.{diagnosis[3:]}" if len(diagnosis) > 3 else diagnosis
 
 
-def describe(code: str, on: dt.date) -> list[tuple[str, str]]:
-    """What is known of a code in any codeset on a date, as labels and values; empty when it is in none."""
+def describe(code: str, on: dt.date | None = None) -> list[tuple[str, str]]:
+    """What is known of a code in any codeset, as labels and values; empty when it is in none.
+
+    With `on`, each says when it is not in force on that day.
+    """
     wanted = code.strip().upper()
     facts: list[tuple[str, str]] = []
     for row in table("procedures").filter(pl.col("code") == wanted).iter_rows(named=True):
@@ -202,19 +225,30 @@ def describe(code: str, on: dt.date) -> list[tuple[str, str]]:
     for name, what in _SMALL_TABLES.items():
         for row in table(name).filter(pl.col("code") == wanted).iter_rows(named=True):
             facts += [(what, row["label"]), ("in force", _period(row, on)), *_source(row)]
-    bare = wanted.replace(".", "")
-    status = diagnosis_status(pl.Series([bare]))
-    if re.fullmatch(r"[A-Z][0-9][0-9A-Z]{1,5}", bare) and status["diagnosis_known"][0]:
-        row = status.row(0, named=True)
-        period = {"effective_from": row["diagnosis_from"], "effective_to": row["diagnosis_to"]}
-        facts.append(("diagnosis", row["diagnosis_title"]))
-        facts.append(("billable", "yes" if row["diagnosis_billable"] else "no, needs more characters"))
-        facts.append(("in force", _period(period, on)))
-        if row["diagnosis_children"]:
-            facts.append(("valid below it", row["diagnosis_children"]))
-        groups = [g for g in sorted(set(table("diagnosis_groups")["group"])) if re.match(pattern(g), bare)]
-        facts.append(("groups", ", ".join(groups) or "none"))
-        facts.append(("source", f"ICD-10-CM, releases to {icd10cm_last_day().isoformat()}"))
+    facts += _diagnosis(wanted.replace(".", ""), on)
+    if not facts:
+        for row in table("local_codes").iter_rows(named=True):
+            if re.search(row["pattern"], wanted):
+                facts += [("not a national code", row["label"]), ("use instead", row["use_instead"]), *_source(row)]
+    return facts
+
+
+def _diagnosis(code: str, on: dt.date | None) -> list[tuple[str, str]]:
+    if not re.fullmatch(r"[A-Z][0-9][0-9A-Z]{1,5}", code):
+        return []
+    row = diagnosis_status(pl.Series([code])).row(0, named=True)
+    if not row["diagnosis_known"]:
+        return []
+    until = row["diagnosis_billable_to"]
+    billable = "yes" if row["diagnosis_billable"] else "no, needs more characters"
+    period = {"effective_from": row["diagnosis_from"], "effective_to": row["diagnosis_to"]}
+    facts = [("diagnosis", row["diagnosis_title"]), ("in force", _period(period, on))]
+    facts.append(("billable", billable + (f" since {until + dt.timedelta(days=1)}" if until else "")))
+    if row["diagnosis_children"]:
+        facts.append(("valid below it", row["diagnosis_children"]))
+    groups = [g for g in sorted(set(table("diagnosis_groups")["group"])) if re.match(pattern(g), code)]
+    facts.append(("groups", ", ".join(groups) or "none"))
+    facts.append(("source", f"ICD-10-CM, releases to {icd10cm_last_day().isoformat()}"))
     return facts
 
 
@@ -224,10 +258,10 @@ def _edits(code: str) -> list[tuple[str, str]]:
     return [("NCCI pairs", ", ".join(others) + " (verify against CMS's current table)")] if others else []
 
 
-def _period(row: dict[str, dt.date | None], on: dt.date) -> str:
+def _period(row: dict[str, dt.date | None], on: dt.date | None) -> str:
     begin, end = row["effective_from"], row["effective_to"]
     span = f"{begin or 'always'} to {end or 'now'}"
-    in_force = (begin is None or begin <= on) and (end is None or on <= end)
+    in_force = on is None or ((begin or on) <= on <= (end or on))
     return span if in_force else f"{span}: not on {on}"
 
 

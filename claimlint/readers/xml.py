@@ -36,8 +36,8 @@ _TAG = re.compile(rb"<(/?)(?:[^\s:/>]+:)?([^\s/>]+)(.*?)(/?)>", re.S)
 _ATTRIBUTE = re.compile(rb"\s(?!xmlns\b)[\w.-]+\s*=\s*(?:\"[^\"]*\"|'[^']*')")
 # XML has no control characters; a document that has them is still worth reading.
 _NO_CONTROLS = bytes(b if b >= 32 or b in b"\t\n\r" else 32 for b in range(256))
-_LINE_END = "\x85".encode()  # what the stylesheets make of a line end in a value
-# XML that is something else, by its namespace or root element.
+_NEL = "\x85".encode()
+# By namespace or root element.
 _ELSEWHERE = {
     "http://hl7.org/fhir": "a FHIR resource",
     "urn:hl7-org:v3": "an HL7 v3 document (CDA)",
@@ -54,7 +54,6 @@ _FAULTS = {
     76: "an end tag does not match its start tag",
     77: "the document breaks off",
 }
-_LIMITS = (45, 110, 114)
 
 Lines: TypeAlias = npt.NDArray[np.int32]
 Span: TypeAlias = tuple[int, int]
@@ -76,27 +75,18 @@ class Segments:
     notes: tuple[str, ...] = ()
 
     @functools.cached_property
-    def _nth(self) -> Lines:
-        raw = np.frombuffer(self.text, np.uint8)
-        starts = np.concatenate(([0], np.flatnonzero(raw == 10)[:-1] + 1))
-        key = self.lines.astype(np.int64)
-        for k in range(3):
-            key = key << 8 | raw[starts + k]
-        order = np.argsort(key, kind="stable")
-        opens = np.flatnonzero(np.diff(key[order], prepend=-1))
-        result = np.empty(len(key), np.int32)
-        result[order] = np.arange(len(key)) - np.repeat(opens, np.diff(opens, append=len(key)))
-        return result
+    def _ids(self) -> npt.NDArray[np.bytes_]:
+        return np.array(re.findall(rb"^[^\t\n]*", self.text, re.M)[: len(self.lines)])
 
     def nth(self, number: int) -> int:
         """How many segments with the same id stand before segment `number` on its line."""
-        return int(self._nth[number])
+        first = int(np.searchsorted(self.lines, self.lines[number]))
+        return int(np.count_nonzero(self._ids[first:number] == self._ids[number]))
 
 
 @dataclass(frozen=True)
 class _Dialect:
     name: str
-    title: str
     detect: etree.XPath
     is_segment: etree.XPath
     tag: str
@@ -117,17 +107,17 @@ def _dialects(folder: Path) -> tuple[_Dialect, ...]:
 def _dialect(path: Path) -> _Dialect:
     try:
         sheet = etree.fromstring(path.read_bytes(), etree.XMLParser(**_SAFE))
-        match = etree.ETXPath(f"string({_XSL}template[@name = 'segment']/@match)")(sheet) or "*[false()]"
+        template = sheet.find(f"{_XSL}template[@name='segment']")
+        match = "*[false()]" if template is None else template.get("match", "*")
         access: Any = etree.XSLTAccessControl
         return _Dialect(
             path.stem,
-            sheet.get(_CL + "title", path.stem),
             etree.XPath(f"boolean({sheet.get(_CL + 'detect', 'false()')})"),
             etree.XPath(f"boolean(self::{match})"),
-            sheet.get(_CL + "tag", "SEG"),
+            re.compile(sheet.get(_CL + "tag", "SEG")).pattern,
             etree.XSLT(sheet, access_control=access.DENY_ALL),
         )
-    except etree.LxmlError as error:
+    except (etree.LxmlError, re.error) as error:
         raise NotClaims(f"the XML dialect {path.name} cannot be used: {error}; see {_HELP}") from None
 
 
@@ -227,11 +217,15 @@ class _Stream:
                         raise NotClaims(f"line {before.sourceline}: a segment of over {_ROUND >> 20} MB; refused")
             self.parser.close()
         except etree.XMLSyntaxError as fault:
-            error = _fault(fault)
-        self._take()
+            line, code = fault.lineno or 1, getattr(fault, "code", 0)
+            if code in (45, 110, 114):
+                why = "deeper than 256 elements, or a text or tag of over 10 MB"
+                raise NotClaims(f"line {line}: XML refused: {why}") from None
+            error = line, _FAULTS.get(code, f"it is not well-formed XML (libxml2 error {code})")
+        self._take(last=True)
         return error
 
-    def _take(self) -> None:
+    def _take(self, last: bool = False) -> None:
         for event, element in self.parser.read_events():
             self.root = element if self.root is None else self.root
             self.closed |= event == "end" and element is self.root
@@ -240,15 +234,15 @@ class _Stream:
         # Whatever is still open is a last child, so a segment that is not complete can only be on this path.
         path = [self.root]
         while not (found := self.dialect.is_segment(path[-1])):
-            last = next(path[-1].iterchildren("*", reversed=True), None)
-            if last is None:
+            child = next(path[-1].iterchildren("*", reversed=True), None)
+            if child is None:
                 break
-            path.append(last)
-        self.unfinished = path[-1] if found and not self.closed else None
+            path.append(child)
+        self.unfinished = path[-1] if found and not (last and self.closed) else None
         out = self.dialect.transform(self.root)
         self.taken.append(_lay_out(out[: out.rfind(b"\n", 0, -1) + 1] if self.unfinished is not None else out))
-        for parent, child in itertools.pairwise(path):
-            del parent[: parent.index(child)]
+        for parent, kept in itertools.pairwise(path):
+            del parent[: parent.index(kept)]
 
 
 def segments(data: bytes) -> Segments:
@@ -258,17 +252,9 @@ def segments(data: bytes) -> Segments:
     error = stream.read(document.pieces())
     text = b"".join(t for t, _ in stream.taken)
     if not text:
-        why = f"line {error[0]}: {error[1]}" if error else f"a document of {stream.dialect.title} that is empty"
+        why = f"line {error[0]}: {error[1]}" if error else f"a document of {stream.dialect.name} that is empty"
         raise NotClaims(f"no segments were found in this XML: {why}")
     return Segments(text, np.concatenate([n for _, n in stream.taken]), stream.dialect.name, error, document.notes)
-
-
-def _fault(error: etree.XMLSyntaxError) -> tuple[int, str]:
-    """Line and message; raises NotClaims where a limit was hit."""
-    line, code = error.lineno or 1, getattr(error, "code", 0)
-    if code in _LIMITS:
-        raise NotClaims(f"line {line}: XML refused: deeper than 256 elements, or a text or tag of over 10 MB") from None
-    return line, _FAULTS.get(code, f"it is not well-formed XML (libxml2 error {code})")
 
 
 def _lay_out(out: bytes) -> tuple[bytes, Lines]:
@@ -276,8 +262,10 @@ def _lay_out(out: bytes) -> tuple[bytes, Lines]:
 
     A line is number DEL id, then TAB number DEL value for each element; CR number DEL value for each component.
     """
-    if b"\xc2" in out:
-        out = _without_line_ends(out)
+    if b"\xc2" in out:  # NEL: a line end in a value, or beside it; other control characters become blanks
+        out = re.sub(rb"\xc2[\x80-\x84\x86-\x9f]", b" ", out)
+        out = re.sub(rb"(?<! ) *\xc2\x85(?: |\xc2\x85)*", _NEL, out)
+        out = re.sub(rb"(?<=\x7f)\xc2\x85|\xc2\x85(?=[\t\r\n])", b"", out).replace(_NEL, b" ")
     raw = np.frombuffer(out, np.uint8).copy()
     separators = np.flatnonzero((raw == 9) | (raw == 13) | (raw == 10))
     heads = np.concatenate(([-1], separators))[:-1]
@@ -311,14 +299,6 @@ def _lay_out(out: bytes) -> tuple[bytes, Lines]:
     raw[heads[component]] = 0x1F
     raw[heads[repeated]] = 0x1E
     return np.repeat(raw, counts).tobytes(), lines
-
-
-def _without_line_ends(out: bytes) -> bytes:
-    """Values without line ends and the blanks beside them; a control character inside becomes a blank."""
-    out = re.sub(rb"\xc2[\x80-\x84\x86-\x9f]", b" ", out)
-    out = re.sub(rb"(?<! ) *\xc2\x85(?: |\xc2\x85)*", _LINE_END, out)
-    out = re.sub(rb"(?<=\x7f)\xc2\x85|\xc2\x85(?=[\t\r\n])", b"", out)
-    return out.replace(_LINE_END, b" ")
 
 
 def locate(
