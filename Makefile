@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test clean
+.PHONY: demo test docs clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -23,6 +23,10 @@ test: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+# docs/columns.md and docs/rules.md are written from the schema and the rules.
+docs: .venv/installed
+	$(BIN)/python -m claimlint.reference docs
 
 clean:
 	rm -rf .venv build dist

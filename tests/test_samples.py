@@ -8,6 +8,7 @@ import pytest
 
 from claimlint.engine import Options, check
 from claimlint.findings import Report
+from tests import test_cli
 from tests.make_samples import SAMPLES, made
 
 CLEAN = ["clean.csv", "clean.837", "clean.xml"]
@@ -62,3 +63,14 @@ def test_the_readme_counts_errors_and_warnings_by_file() -> None:
 def test_the_readme_names_every_sample() -> None:
     missing = [name for name in made() if f"`{Path(name).as_posix()}`" not in README]
     assert missing == []
+
+
+def test_the_output_in_the_projects_readme_is_the_output_of_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(SAMPLES.parent)
+    demo = re.search(r"^demo:.*\n((?:\t.*\n)+)", Path("Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert demo is not None
+    arguments = demo[1].replace("\\\n", " ").split("claimlint", 1)[1].split("||")[0].split()
+    output = test_cli.claimlint(*arguments).stdout
+    quoted = re.findall(r"^```\n(.*?)^```", Path("README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert len(quoted) == 2
+    assert [block for block in quoted if block not in output] == []
