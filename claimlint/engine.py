@@ -241,16 +241,19 @@ class _Evaluation:
         needed = roots & set(lines.BY_NAME)
         return {n: lacking for n, (_, made) in enumerate(self._reads) if (lacking := needed - made.columns)}
 
-    def _view(self, view: str) -> pl.DataFrame:
+    def _view(self, view: str, columns: set[str]) -> pl.DataFrame:
+        """The table as a view sees it. One with a row per modifier, diagnosis or pointer has only these columns."""
         name = _INDEXED.get(view)
         if name is None:
             return self._table
         table = self._table
         if view == "diagnoses":  # of the claim, not of each line
             table = table.filter(pl.col("row") == pl.col("row").min().over("claim_key"))
-        table = table.filter(pl.col(view).is_not_null())
         spread = [view, "index"] + (["diagnoses_text"] if view == "diagnoses" else [])
+        wanted = columns | {"row", *spread}
+        table = table.filter(pl.col(view).is_not_null())
         table = table.with_columns(pl.int_ranges(pl.col(view).list.len()).alias("index"))
+        table = table.select(c for c in table.columns if c in wanted)
         table = table.with_columns(pl.col(view).alias(f"all_{view}")).explode(spread)
         renames = {view: name} | ({"diagnoses_text": "diagnosis_text"} if view == "diagnoses" else {})
         table = table.rename(renames)
@@ -263,7 +266,8 @@ class _Evaluation:
         """All findings of all cases, in no particular order."""
         result: list[Finding] = []
         for view, cases in self._cases.items():
-            table = self._view(view)
+            expressions = [e for _, finds in cases for e in (finds.when, *(finds.values or {}).values())]
+            table = self._view(view, {root for e in expressions for root in e.meta.root_names()})
             masks = table.lazy().select(finds.when.alias(str(i)) for i, (_, finds) in enumerate(cases)).collect()
             for i, (rule, finds) in enumerate(cases):
                 where = masks[str(i)].arg_true()
@@ -271,7 +275,8 @@ class _Evaluation:
                     # Windows in `values` look at the whole view, so they are worked out before the hits are taken.
                     values = table.lazy().select(e.alias(n) for n, e in (finds.values or {}).items()).collect()
                     hits = table[where].hstack(values[where]) if values.width else table[where]
-                    result += self._of(view, rule, finds, hits)
+                    others = [c for c in self._table.columns if c not in hits.columns]
+                    result += self._of(view, rule, finds, hits.hstack(self._table[hits["row"]].select(others)))
         return result
 
     def _of(self, view: str, rule: Rule, finds: Finds, hits: pl.DataFrame) -> list[Finding]:
