@@ -8,22 +8,26 @@ import signal
 import sys
 from types import FrameType
 
+from claimlint import ClaimlintError
+
 # 0 nothing found, 1 findings, 2 could not run; the others are what a shell gives for the signal.
-COULD_NOT_RUN, INTERRUPTED, CLOSED_PIPE, TERMINATED = 2, 130, 141, 143
+COULD_NOT_RUN, INTERRUPTED, CLOSED_PIPE = 2, 130, 141
 
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        if number := getattr(signal, name, None):
+            signal.signal(number, _terminate)
+    # A stream that the caller closed is None: the run goes on, and what would go there goes nowhere.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115 - for as long as the process lives
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
     try:
         from claimlint.cli import cli
 
         status = cli.main(standalone_mode=False) or 0
-        sys.stdout.flush()
     except KeyboardInterrupt:
         status = INTERRUPTED
-    except BrokenPipeError:
-        status = CLOSED_PIPE
     except OSError as error:
         status = COULD_NOT_RUN
         _say(f"cannot write the report: {error.strerror or error}" if error.errno == errno.ENOSPC else f"{error}")
@@ -42,6 +46,9 @@ def _report(error: Exception) -> int:
     if isinstance(error, click.ClickException):
         error.show()
         return COULD_NOT_RUN
+    if isinstance(error, ClaimlintError):
+        click.echo(f"Error: {error}", err=True)
+        return COULD_NOT_RUN
     frame = error.__traceback__
     while frame and frame.tb_next:
         frame = frame.tb_next
@@ -56,7 +63,7 @@ def _say(message: str) -> None:
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
-    raise SystemExit(TERMINATED)
+    raise SystemExit(128 + signum)
 
 
 def _close(status: int) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from claimlint.findings import Report
     from claimlint.rules import Rule
 
+CLOSED_PIPE = 141  # what a shell gives for SIGPIPE
 FORMATS = ("full", "concise", "json")
 PAYER_CLASSES = (
     "medicare",
@@ -46,7 +47,18 @@ class _Date(click.ParamType[dt.date]):
             self.fail(f"{value!r} is not a date such as 2026-02-02", param, ctx)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Group(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; click would give status 1, which means findings, for an output that its reader closed."""
+        try:
+            status = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            ctx.exit(CLOSED_PIPE)
+        return status
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="claimlint %(version)s")
 def cli() -> None:
     """Lint US professional medical claims: why a payer would deny them, before they are submitted."""
@@ -93,31 +105,31 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
 
     Exit status: 0 nothing at or above --fail-on, 1 findings, 2 could not run.
     """
-    from claimlint.engine import CannotRun, Options
+    from claimlint.engine import Options
     from claimlint.engine import check as run
+    from claimlint.sources import is_input
 
     output: Path | None = options["output_file"]
-    if output and any(Path(p).exists() and output.exists() and output.samefile(p) for p in paths):
-        raise click.UsageError(f"{output} is an input; the report must go to another file")
     if output and not output.parent.is_dir():
         raise click.UsageError(f"there is no folder {output.parent} for the report")
-    try:
-        report = run(
-            paths,
-            Options(
-                as_of=options["as_of"] or dt.date.today(),
-                payer=options["payer"],
-                mapping=_mapping(options["map_file"]),
-                authorizations=options["authorizations"],
-                documentation=options["documentation"],
-                rules=_selection(options["select"], options["ignore"], options["extend_select"]),
-                show_phi=options["show_phi"],
-                stdin_filename=options["stdin_filename"],
-                input_format=options["input_format"],
-            ),
-        )
-    except CannotRun as error:
-        raise click.ClickException(str(error)) from None
+    if output and is_input(output, paths):
+        raise click.UsageError(f"{output} is an input; the report must go to another file")
+    if "-" in paths and (paths.count("-") > 1 or sys.stdin is None or sys.stdin.isatty()):
+        raise click.UsageError("- means standard input: give it once, and pipe a claim file into it")
+    report = run(
+        paths,
+        Options(
+            as_of=options["as_of"] or dt.date.today(),
+            payer=options["payer"],
+            mapping=_mapping(options["map_file"]),
+            authorizations=options["authorizations"],
+            documentation=options["documentation"],
+            rules=_selection(options["select"], options["ignore"], options["extend_select"]),
+            show_phi=options["show_phi"],
+            stdin_filename=options["stdin_filename"],
+            input_format=options["input_format"],
+        ),
+    )
     failing = any(_RANK[f.severity] >= _RANK[options["fail_on"]] for f in report.findings)
     report.findings = [f for f in report.findings if _RANK[f.severity] >= _RANK[options["severity"]]]
     _write(report, options)
@@ -146,6 +158,9 @@ def _write(report: Report, options: dict[str, Any]) -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
         stream.write(text)
+        return
+    if output.exists() and not output.is_file():  # /dev/stdout or a pipe: there is nothing to replace
+        output.write_text(text, encoding="utf-8", newline="\n")
         return
     handle, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
     try:

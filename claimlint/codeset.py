@@ -12,6 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
+from claimlint import ClaimlintError
+
 _PACKAGED = Path(__file__).parent / "codesets"
 _CHECKOUT = Path(__file__).parents[1] / "codesets"
 _DATES = ("effective_from", "effective_to")
@@ -53,7 +55,7 @@ _SMALL_TABLES = {
 _CHILDREN_SHOWN = 6
 
 
-class CodesetError(Exception):
+class CodesetError(ClaimlintError):
     """A codeset file is missing or malformed; the message names the file, the line and what to do."""
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from claimlint import codeset, lines, policy, registers, vocabulary
+from claimlint import ClaimlintError, codeset, lines, policy, registers, vocabulary
 from claimlint.findings import SEVERITIES, Finding, NotChecked, Report, Severity, dollars, fingerprint
-from claimlint.readers import NotClaims, Place, Read
+from claimlint.readers import NotClaims, Place, Problem, Read
 from claimlint.readers.sniff import read
 from claimlint.rules import Finds, Rule, all_rules
 from claimlint.sources import SourceProblem, sources
@@ -23,6 +23,8 @@ from claimlint.sources import SourceProblem, sources
 # What a finding puts at risk when it is about more than one line: the claim's charges, or the patient's day's.
 _WIDE = {"claim": ["claim_key"], "diagnoses": ["claim_key"], "session": ["patient_key", "service_date"]}
 _CHARGE = {"claim": "claim_lines_charge", "diagnoses": "claim_lines_charge", "session": "session_charge"}
+_AGAIN = "get the file again; what came before the damage was linted"
+_SUFFIXES = {".csv": "csv", ".tsv": "csv", ".xml": "xml", ".837": "x12", ".837p": "x12", ".x12": "x12", ".edi": "x12"}
 _INDEXED = {"modifiers": "modifier", "diagnoses": "diagnosis", "pointers": "pointer"}
 _CLASSES = "medicare, medicare-advantage, medicaid, commercial, workers-comp, auto, tricare, va, self-pay"
 
@@ -42,8 +44,8 @@ class Options:
     input_format: str | None = None
 
 
-class CannotRun(Exception):
-    """The run as a whole cannot be done; the message says why and what to do (exit status 2)."""
+class CannotRun(ClaimlintError):
+    """The run as a whole cannot be done."""
 
 
 def check(paths: Sequence[str], options: Options) -> Report:
@@ -62,10 +64,15 @@ def check(paths: Sequence[str], options: Options) -> Report:
         try:
             made = read(source.data, options.mapping, options.input_format)
         except NotClaims as error:
-            failed.append((source.name, error.code, str(error)))
+            failed.append((source.name, error.code, "; ".join(filter(None, (str(error), source.damage)))))
             continue
+        if source.damage:
+            made.problems.append(Problem("STR001", source.damage, _AGAIN, Place(1, 1, 1, 1)))
         reads.append((source.name, made))
-        notes += [f"{source.name}: {note}" for note in (*source.notes, *made.notes)]
+        notes += [f"{source.name}: {note}" for note in made.notes]
+        suffix = Path(source.name).suffix.lower()
+        if _SUFFIXES.get(suffix, made.format) != made.format:
+            notes.append(f"{source.name}: named {suffix}, read as {made.format.upper()} for what is in it")
     if not reads:
         raise CannotRun("\n".join(f"{name}: {message}" for name, _, message in failed) or "no claim files were given")
     for register, path in ((auths, options.authorizations), (docs, options.documentation)):

@@ -17,7 +17,7 @@ from typing import Any
 
 import polars as pl
 
-from claimlint import codeset
+from claimlint import ClaimlintError, codeset
 
 CLASSES = ("medicare", "medicare-advantage", "medicaid", "commercial", "workers-comp", "auto", "liability", "tricare",
            "va", "self-pay")  # fmt: skip
@@ -70,7 +70,7 @@ _WORDS = (
 _MEDICARE_ADVANTAGE = r"medicare (adv|part c|replacement|complete|plus|choice|hmo|ppo)|advantra|medicare advantage"
 
 
-class PackError(Exception):
+class PackError(ClaimlintError):
     """A policy pack is malformed; the message names the file, the key and the nearest right one."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import glob
-import gzip
 import io
 import os
 import stat
@@ -17,17 +16,19 @@ from pathlib import Path
 
 EXTENSIONS = (".837", ".837p", ".x12", ".edi", ".txt", ".dat", ".csv", ".tsv", ".xml", ".gz", ".zip")
 _JUNK = ("__MACOSX", "Thumbs.db", ".DS_Store", "desktop.ini")
+_PIECE, _GZIP = 1 << 16, 31  # bytes at a time; the window bits that mean gzip to zlib
+_OFFICE = {"[Content_Types].xml", "mimetype"}
 # Unpacked data beyond this is refused: no claim file compresses 200 to 1, archives made to do harm do.
 _MAX_RATIO, _RATIO_FROM, _MAX_UNPACKED, _MAX_MEMBERS = 200, 10 << 20, 4 << 30, 10_000
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file's bytes; `notes` say what was done to get at them."""
+    """One file's bytes; `damage` says why they are not all of them."""
 
     name: str
     data: bytes
-    notes: tuple[str, ...] = ()
+    damage: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,13 @@ def sources(paths: Sequence[str], stdin_filename: str, skip: Sequence[Path]) -> 
             try:
                 status = each.stat()
             except OSError as error:
-                yield SourceProblem(str(each), _why(error))
+                yield SourceProblem(_name(each), _why(error))
                 continue
             if (status.st_dev, status.st_ino) in seen:
                 continue
             seen.add((status.st_dev, status.st_ino))
             if not stat.S_ISREG(status.st_mode):
-                yield SourceProblem(str(each), "not a regular file (a pipe, socket or device); give it as -")
+                yield SourceProblem(_name(each), "not a regular file (a pipe, socket or device); give it as -")
                 continue
             yield from _open(each)
 
@@ -87,7 +88,7 @@ def _expand(path: str) -> Iterator[Path | SourceProblem]:
 
 
 def _open(path: Path) -> Iterator[Source | SourceProblem]:
-    name = str(path)
+    name = _name(path)
     try:
         before = path.stat()
         data = path.read_bytes()
@@ -99,26 +100,41 @@ def _open(path: Path) -> Iterator[Source | SourceProblem]:
         yield SourceProblem(name, "changed while it was read, so it was not checked; wait until the export is done")
     elif data.startswith(b"\x1f\x8b"):
         yield _gunzip(name, data)
-    elif data.startswith(b"PK\x03\x04") and path.suffix.lower() not in (".xlsx", ".docx", ".xlsm"):
+    elif data.startswith(b"PK\x03\x04"):
         yield from _unzip(name, data)
     else:
         yield Source(name, data)
 
 
 def _gunzip(name: str, data: bytes) -> Source | SourceProblem:
+    """All members, one after another, as far as they can be unpacked."""
     parts: list[bytes] = []
-    total = 0
-    try:
-        with gzip.open(io.BytesIO(data)) as stream:
-            while part := stream.read(1 << 20):
-                parts.append(part)
-                total += len(part)
-                if total > _MAX_UNPACKED or (total > _RATIO_FROM and total > _MAX_RATIO * len(data)):
-                    return SourceProblem(name, f"refused: unpacks to more than {total >> 20} MB from {len(data)} bytes")
-    except (EOFError, OSError, zlib.error) as error:
-        note = f"the archive is damaged ({error}); what was before the damage is linted"
-        return Source(name, b"".join(parts), (note,)) if parts else SourceProblem(name, f"damaged archive: {error}")
-    return Source(name, b"".join(parts))
+    at, total, damage = 0, 0, None
+    step, unpack = _PIECE, zlib.decompressobj(_GZIP)
+    while at < len(data):
+        before = unpack.copy() if step > 1 else unpack
+        try:
+            part = unpack.decompress(data[at : at + step])
+        except zlib.error as error:
+            if step == 1:
+                damage = str(error)
+                break
+            step, unpack = 1, before  # once more, byte by byte: what comes before the damage is kept
+            continue
+        parts.append(part)
+        total += len(part)
+        if total > _MAX_UNPACKED or (total > _RATIO_FROM and total > _MAX_RATIO * len(data)):
+            return SourceProblem(name, f"refused: unpacks to more than {total >> 20} MB from {len(data)} bytes")
+        at = min(at + step, len(data)) - len(unpack.unused_data)
+        if unpack.eof:
+            if not data[at:].strip(b"\0"):
+                break
+            unpack = zlib.decompressobj(_GZIP)
+    if not damage and not unpack.eof:
+        damage = "it breaks off"
+    if damage:
+        damage = f"the archive is damaged after {total:,} unpacked bytes ({damage})"
+    return Source(name, b"".join(parts), damage) if total or not damage else SourceProblem(name, damage)
 
 
 def _unzip(name: str, data: bytes) -> Iterator[Source | SourceProblem]:
@@ -127,6 +143,9 @@ def _unzip(name: str, data: bytes) -> Iterator[Source | SourceProblem]:
     except zipfile.BadZipFile as error:
         yield SourceProblem(name, f"damaged archive: {error}")
         return
+    if _OFFICE & set(archive.namelist()):
+        yield Source(name, data)  # no archive of files, but a document; sniffing tells which
+        return
     members = sorted((m for m in archive.infolist() if not m.is_dir()), key=lambda m: m.filename)
     members = [m for m in members if not any(j in Path(m.filename).parts for j in _JUNK)]
     if len(members) > _MAX_MEMBERS:
@@ -134,23 +153,39 @@ def _unzip(name: str, data: bytes) -> Iterator[Source | SourceProblem]:
         return
     if not members:
         yield SourceProblem(name, "the archive has no files in it")
-    budget = max(_RATIO_FROM, _MAX_RATIO * len(data))
+    budget = min(max(_RATIO_FROM, _MAX_RATIO * len(data)), _MAX_UNPACKED)
     for member in members:
         inner = f"{name}!{member.filename}"
         if member.flag_bits & 1:
             yield SourceProblem(inner, "needs a password; claimlint does not take one: unpack it first")
             continue
+        parts: list[bytes] = []
+        damage = None
         try:
             with archive.open(member) as stream:
-                content = stream.read(min(budget, _MAX_UNPACKED) + 1)
+                while budget >= 0 and (part := stream.read(_PIECE)):
+                    parts.append(part)
+                    budget -= len(part)
         except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as error:
-            yield SourceProblem(inner, f"damaged or not supported: {error}")
-            continue
-        budget -= len(content)
+            damage = f"the archive is damaged or not supported: {error}"
         if budget < 0:
             yield SourceProblem(inner, "refused: unpacks to far more than an archive of claims does")
             return
-        yield Source(inner, content)
+        yield Source(inner, b"".join(parts), damage) if parts or not damage else SourceProblem(inner, damage)
+
+
+def is_input(path: Path, paths: Sequence[str]) -> bool:
+    """Whether a file that is there is among those that the paths name."""
+    if not path.is_file():
+        return False
+    given = [Path(p) for argument in paths if argument != "-" for p in (argument, *glob.glob(argument))]  # noqa: PTH207
+    inside = path.suffix.lower() in EXTENSIONS and any(p.resolve() in path.resolve().parents for p in given)
+    return inside or any(p.exists() and path.samefile(p) for p in given)
+
+
+def _name(path: Path) -> str:
+    """A path as text; bytes that are no UTF-8 are spelled out."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _why(error: OSError) -> str:

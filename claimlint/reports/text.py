@@ -89,9 +89,8 @@ def _statistics(report: Report) -> Iterator[str]:
 
 def _summary(report: Report, verbose: bool) -> Iterator[str]:
     s = report.summary
-    files = f"{s['files']:,} file" + "s" * (s["files"] != 1)
     yield (
-        f"{files}: {s['claims_read']:,} claims read = {s['claims_checked']:,} checked + "
+        f"{_count(s['files'], 'file')}: {s['claims_read']:,} claims read = {s['claims_checked']:,} checked + "
         f"{s['claims_unreadable']:,} unreadable; {s['service_lines']:,} service lines, ${s['charges']:,.2f} charged"
     )
     for name, u in report.unreadable:
@@ -101,7 +100,7 @@ def _summary(report: Report, verbose: bool) -> Iterator[str]:
         yield f"nothing found by {s['rules_run']} rules"
     else:
         yield (
-            f"{by['error']:,} errors, {by['warning']:,} warnings, {by['info']:,} notes; "
+            f"{_count(by['error'], 'error')}, {_count(by['warning'], 'warning')}, {_count(by['info'], 'note')}; "
             f"${s['charges_at_risk']:,.2f} of charges at risk"
         )
     reasons: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -114,6 +113,10 @@ def _summary(report: Report, verbose: bool) -> Iterator[str]:
             ", ".join(codes) if verbose or len(codes) <= 6 else ", ".join(codes[:5]) + f" and {len(codes) - 5} more"
         )
         yield f"  {shown(reason)} ({listed}); to enable: {shown(enable)}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" + "s" * (number != 1)
 
 
 def _usd(cents: int) -> str:
