@@ -51,17 +51,18 @@ KEYS: dict[str, tuple[pl.DataType, str]] = {
     "diagnosis_group": (pl.String(), "group of diagnoses that support the procedure"),
 }
 _ABOUT = {"id", "title", "procedures", "groups", "effective_from", "effective_to", "citation", "url", "verify"}
-_PACK = {"class", "name", "ids", "names", "states", "policy"}
+_PACK = {"class", "name", "ids", "names", "states", "filing_indicators", "policy"}
+_PAYER = ["payer_class", "payer_id", "payer_name", "billing_state", "claim_filing_indicator"]
 _TYPES: dict[Any, type] = {pl.String: str, pl.Boolean: bool, pl.Int64: int, pl.List: list}
 
 # What exports write in place of a claim filing indicator, in the order in which it is looked for.
 _WORDS = (
-    ("medicare-advantage", r"medicare (adv|part c|replacement|hmo|ppo)|^ma plan|^mapd?$"),
+    ("medicare-advantage", r"medicare (adv|part c|replacement|hmo|ppo)|^ma plan|^mapd?$|gold plus"),
     ("workers-comp", r"work(ers?|ers'|man'?s)?[ .]*comp|^w/?c$|industrial"),
     ("auto", r"\bauto\b|no[- ]fault|\bpip\b|med[- ]?pay|^mva$"),
     ("self-pay", r"self[- ]?pay|\bcash\b|uninsured|^private pay|^patient$"),
-    ("medicaid", r"medicaid|medi-cal|^mcd$"),
-    ("tricare", r"tricare|champus"),
+    ("medicaid", r"medicaid|medi-cal|^mcd$|community plan"),
+    ("tricare", r"tricare|champus|humana military|health net federal"),
     ("va", r"veterans|^va\b|vaccn|champva"),
     ("medicare", r"medicare|^mcr$|railroad"),
     ("liability", r"liability"),
@@ -110,15 +111,24 @@ class Pack:
     ids: frozenset[str]
     names: tuple[str, ...]
     states: frozenset[str]
+    filing_indicators: frozenset[str]
     policies: tuple[Policy, ...]
 
-    def matches(self, payer_id: str | None, payer_name: str | None, state: str | None) -> int:
-        """0 when it is not about this payer; the narrower the match, the higher (class 1, state 2, name 4, id 8)."""
+    def matches(
+        self, payer_id: str | None, payer_name: str | None, state: str | None, indicator: str | None = None
+    ) -> int:
+        """0 when it is not about this payer; the narrower the match, the higher.
+
+        Class 1, state 2, and then name 4 more, id 8, claim filing indicator 16: a program that has its own indicator
+        is not the plan that administers it.
+        """
         if self.states and state not in self.states:
             return 0
         rank = 2 if self.states else 1
-        if not self.ids and not self.names:
+        if not self.ids and not self.names and not self.filing_indicators:
             return rank
+        if indicator in self.filing_indicators:
+            return rank + 16
         if payer_id in self.ids:
             return rank + 8
         name = f" {re.sub(r'[^a-z0-9]+', ' ', (payer_name or '').lower())} "
@@ -149,6 +159,7 @@ def load(path: Path) -> Pack:
         ids=frozenset(raw.get("ids", [])),
         names=tuple(raw.get("names", [])),
         states=frozenset(raw.get("states", [])),
+        filing_indicators=frozenset(raw.get("filing_indicators", [])),
         policies=tuple(_policy(path, name, entry) for entry in raw.get("policy", [])),
     )
 
@@ -225,19 +236,18 @@ def policy_columns(lines: pl.DataFrame) -> pl.DataFrame:
 
     For every key of `KEYS`: policy_<key> (its type, null where no policy speaks), policy_<key>_source (String: title,
     payer and citation) and policy_<key>_verify (Boolean). Needs payer_class, payer_id, payer_name, billing_state,
-    procedure, procedure_groups and service_date.
+    claim_filing_indicator, procedure, procedure_groups and service_date.
     """
     bounds = sorted({d for p in packs() for q in p.policies for d in _bounds(q)})
     edges = pl.Series(bounds, dtype=pl.Date)
     lines = lines.with_columns(policy_era=edges.search_sorted(lines["service_date"], "right").cast(pl.Int32))
     lines = lines.with_columns(policy_era=pl.when(pl.col("service_date").is_not_null()).then("policy_era"))
-    payer_keys = ["payer_class", "payer_id", "payer_name", "billing_state"]
-    payers = lines.select(payer_keys).unique(maintain_order=True)
+    payers = lines.select(_PAYER).unique(maintain_order=True)
     # Payers that the same packs speak for are one: thousands of names, a handful of sets.
     sets: dict[tuple[tuple[int, int], ...], int] = {}
     numbers = [sets.setdefault(_speaking(*row), len(sets)) for row in payers.iter_rows()]
     payers = payers.with_columns(policy_set=pl.Series(numbers, dtype=pl.Int32))
-    lines = lines.join(payers, on=payer_keys, how="left", nulls_equal=True, maintain_order="left")
+    lines = lines.join(payers, on=_PAYER, how="left", nulls_equal=True, maintain_order="left")
     keys = ["policy_set", "procedure", "policy_era"]
     combos = lines.select(*keys, "procedure_groups").unique(keys, maintain_order=True)
     chosen = list(sets)
@@ -263,12 +273,11 @@ def _bounds(policy: Policy) -> list[dt.date]:
 
 
 def _speaking(
-    payer_class: str | None, payer_id: str | None, payer_name: str | None, state: str | None
+    payer_class: str | None, payer_id: str | None, payer_name: str | None, state: str | None, indicator: str | None
 ) -> tuple[tuple[int, int], ...]:
     """(rank, number) of the packs for a payer, the narrowest first."""
-    ranked = [
-        (p.matches(payer_id, payer_name, state), i) for i, p in enumerate(packs()) if p.payer_class == payer_class
-    ]
+    known = [(i, p) for i, p in enumerate(packs()) if p.payer_class == payer_class]
+    ranked = [(p.matches(payer_id, payer_name, state, indicator), i) for i, p in known]
     return tuple(sorted(((rank, i) for rank, i in ranked if rank), reverse=True))
 
 

@@ -67,16 +67,20 @@ def prior_authorization_missing() -> pl.Expr:
     """A service that needs prior authorization, without its number on the line or the claim.
 
     The payer denies the line, and mostly the patient may not be billed for it. Write the number that the payer gave.
-    Where none was asked for, some payers accept a request after the fact within days.
+    Where none was asked for, some payers accept a request after the fact within days. Where the plan is not expected to
+    pay at all there is nothing to authorize: PAY401 and PAY402 say so.
 
     Flagged: workers' compensation
         procedure=S9090 modifiers= claim_filing_indicator=WC prior_authorization=
     Clean: the number is there
         procedure=S9090 modifiers= claim_filing_indicator=WC
+    Clean: the plan calls it investigational
+        procedure=S9090 modifiers= prior_authorization=
     Clean: Medicare has none for traction
         procedure=97012 claim_filing_indicator=MB member_id=1EG4TE5MK73 payer_name=Medicare prior_authorization=
     """
-    return has_line() & authorization_required().fill_null(False) & is_missing(NUMBER)
+    unpaid = policy("coverage").is_in(["not-covered", "investigational"]).fill_null(False)
+    return has_line() & authorization_required().fill_null(False) & ~unpaid & is_missing(NUMBER)
 
 
 @rule(

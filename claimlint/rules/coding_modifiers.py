@@ -30,7 +30,8 @@ from claimlint.vocabulary import (
     view="modifiers",
     message="{modifier} is not a modifier that was in force on {service_date}",
     hint="correct it, or take it off the line",
-    source="AMA CPT appendix A and CMS HCPCS Level II modifiers (codesets/modifiers.csv)",
+    source="AMA CPT appendix A and CMS HCPCS Level II modifiers (codesets/modifiers.csv); Medicare Claims Processing "
+    "Manual ch. 15 §30 for ambulance origin and destination",
 )
 def invalid_modifier() -> pl.Expr:
     """A modifier that is unknown, malformed or ended.
@@ -43,6 +44,8 @@ def invalid_modifier() -> pl.Expr:
         procedure=97110 modifiers=GP,Z9
     Clean:
         procedure=97110 modifiers=GP,59
+    Clean: an ambulance ride from a residence to a hospital
+        procedure=A0429 modifiers=RH
     """
     table = codeset.table("modifiers")
     codes, modifier, date = table["code"].to_list(), pl.col("modifier"), pl.col("service_date")
@@ -50,7 +53,9 @@ def invalid_modifier() -> pl.Expr:
     begins = modifier.replace_strict(codes, table["effective_from"].to_list(), default=None, return_dtype=pl.Date)
     ends = modifier.replace_strict(codes, table["effective_to"].to_list(), default=None, return_dtype=pl.Date)
     in_force = modifier.is_in(codes) & (begins.is_null() | (begins <= date)) & (ends.fill_null(never) >= date)
-    return ~in_force & date.is_not_null()
+    # Ambulance suppliers put the letter of the place of origin before that of the destination.
+    ride = pl.col("procedure").str.starts_with("A0") & modifier.str.contains("^[DEGHIJNPRSX]{2}$")
+    return ~in_force & ~ride & date.is_not_null()
 
 
 @rule(

@@ -59,14 +59,15 @@ def denial_expected() -> pl.Expr:
     snip=7,
     carc="55",
     field="procedure",
-    message="{procedure} is {policy_coverage} under the policy for {payer_name} ({payer_class}): {outlook}",
-    hint="{advice}",
+    message="{procedure} is {policy_coverage} under the policy for {payer_name} ({payer_class}): a denial is expected",
+    hint="ask the plan for a predetermination, or agree in writing with the patient on what is expected to fall to the "
+    "patient before the next session",
     source="the payer's medical policy on vertebral axial decompression",
     payers=_NOT_MEDICARE,
     policy=("coverage",),
-    optional=("payer_name", "claim_filing_indicator"),
+    optional=("payer_name",),
 )
-def investigational_under_policy() -> Finds:
+def investigational_under_policy() -> list[Finds]:
     """Decompression that the payer's policy calls investigational or not covered.
 
     Nearly all printed policies of commercial plans call motorised decompression unproven, and most Medicaid programs
@@ -77,30 +78,21 @@ def investigational_under_policy() -> Finds:
         procedure=S9090 modifiers=
     Flagged: a plan of federal employees may have to judge necessity
         procedure=S9090 modifiers= claim_filing_indicator=FI
-    Clean: its own policy judges necessity
-        procedure=S9090 modifiers= claim_filing_indicator=FI payer_name="Federal Employee Program"
     Clean: mechanical traction is another service
         procedure=97012 modifiers=GP
     Clean: workers' compensation may pay for it with authorization
         procedure=S9090 modifiers= claim_filing_indicator=WC
     """
-    federal = pl.col("claim_filing_indicator").eq_missing(pl.lit("FI"))
-    return Finds(
-        is_decompression() & policy_refuses(),
-        values={
-            "outlook": pl.when(federal)
-            .then(pl.lit("a denial is possible, but a federal employee plan may have to judge necessity"))
-            .otherwise(pl.lit("a denial is expected")),
-            "advice": pl.when(federal)
-            .then(pl.lit("ask the plan for a predetermination with the necessity documentation and the FDA clearance"))
-            .otherwise(
-                pl.lit(
-                    "ask the plan for a predetermination, or agree in writing with the patient on what is expected to "
-                    "fall to the patient before the next session"
-                )
-            ),
-        },
-    )
+    judged = payer_is("commercial") & (policy("coverage") == "documentation-needed")
+    return [
+        Finds(is_decompression() & policy_refuses()),
+        Finds(
+            is_decompression() & judged,
+            message="{procedure} may be judged on necessity by {payer_name} ({payer_class}): a denial is possible",
+            hint="ask the plan for a predetermination with the necessity documentation and the FDA clearance "
+            "({policy_coverage_source})",
+        ),
+    ]
 
 
 @rule(

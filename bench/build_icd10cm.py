@@ -1,6 +1,6 @@
 """Build `icd10cm.parquet` from three releases of ICD-10-CM: run with the folders of unpacked simple-icd-10-cm wheels.
 
-    python codesets/build_icd10cm.py FOLDER-OF-1.2.0 FOLDER-OF-1.4.0 FOLDER-OF-1.5.0
+    python bench/build_icd10cm.py FOLDER-OF-1.2.0 FOLDER-OF-1.4.0 FOLDER-OF-1.5.0
 
 They hold the releases of January 2021, April 2025 and April 2026. Columns written: code (undotted), billable (Boolean,
 in the last release that has it), effective_from, effective_to, billable_to (Date: a heading that was billable until
@@ -38,7 +38,7 @@ _NEW = {"M545": dt.date(2021, 10, 1), "M5136": dt.date(2024, 10, 1), "M5137": dt
 
 
 def main(folders: list[str]) -> None:
-    """Write the table beside this script."""
+    """Write the table."""
     releases = [
         json.loads(subprocess.run([sys.executable, "-c", _LIST, f], capture_output=True, check=True).stdout)  # noqa: S603
         for f in folders
@@ -58,8 +58,8 @@ def main(folders: list[str]) -> None:
     schema = {"code": pl.String, "billable": pl.Boolean, "effective_from": pl.Date, "effective_to": pl.Date,
               "billable_to": pl.Date, "verify": pl.Boolean, "title": pl.String}  # fmt: skip
     table = pl.DataFrame(rows, schema=schema, orient="row")
-    table.write_parquet(Path(__file__).with_name("icd10cm.parquet"), compression="zstd", compression_level=19,
-                        row_group_size=8192)  # fmt: skip
+    path = Path(__file__).parents[1] / "codesets" / "icd10cm.parquet"
+    table.write_parquet(path, compression="zstd", compression_level=19, row_group_size=8192)
     print(
         table.height, "codes;", table["billable"].sum(), "billable;", table["effective_to"].is_not_null().sum(), "ended"
     )
