@@ -80,6 +80,15 @@ def _read_xml(data: bytes) -> Read:
     made = x12.read(found.text, exact, _SEGMENTS)
     made.format = "xml"
     made.notes[:0] = found.notes
+    if found.mended:
+        made.problems.append(
+            Problem(
+                "STR001",
+                "a & or < in a value is not escaped; it and any like it were read as they stand",
+                "write &amp; for & and &lt; for <: other programs stop reading here",
+                Place(found.mended, 1, found.mended, 1),
+            )
+        )
     if found.error:
         line, message = found.error
         made.problems.append(

@@ -34,6 +34,12 @@ _DOCTYPE = re.compile(rb"(?:[\x00-\x20]|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.S)
 _TOKEN = re.compile(rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|<(?:[^>\"']|\"[^\"]*\"|'[^']*')*+>|[^<]+", re.S)
 _TAG = re.compile(rb"<(/?)(?:[^\s:/>]+:)?([^\s/>]+)(.*?)(/?)>", re.S)
 _ATTRIBUTE = re.compile(rb"\s(?!xmlns\b)[\w.-]+\s*=\s*(?:\"[^\"]*\"|'[^']*')")
+# A & or < that was not escaped, which is how broken documents are mostly broken (group 1; the rest is passed over).
+_BARE = re.compile(
+    rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|(&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9a-fA-F]{1,6});)|<(?![A-Za-z_:/!?\x80-\xff]))",
+    re.S,
+)
+_ESCAPED = {b"&": b"&amp;", b"<": b"&lt;"}
 # XML has no control characters; a document that has them is still worth reading.
 _NO_CONTROLS = bytes(b if b >= 32 or b in b"\t\n\r" else 32 for b in range(256))
 _NEL = "\x85".encode()
@@ -48,9 +54,7 @@ _ELSEWHERE = {
 # By libxml2's numbers. Its own messages may quote the document, and so patient data.
 _FAULTS = {
     5: "something follows the end of the document",
-    23: "a < or & must be written as &lt; or &amp;",
-    26: "an entity that XML does not define; write the character itself",
-    68: "a < or & must be written as &lt; or &amp;",
+    73: "a tag does not end with >",
     76: "an end tag does not match its start tag",
     77: "the document breaks off",
 }
@@ -65,13 +69,15 @@ class Segments:
 
     `text` is UTF-8, a segment a line: id and elements with TAB between them, 0x1F between components, 0x1E between
     repetitions. `lines`: the line of each (past line 65,535 libxml2 may tell a line further on; `locate` knows).
-    `error`: line and message where reading stopped; `text` has what came before. `notes`: what was taken care of.
+    `error`: line and message where reading stopped; `text` has what came before. `mended`: line of the first & or <
+    that should have been escaped and was read as it stands. `notes`: what was taken care of.
     """
 
     text: bytes
     lines: Lines
     dialect: str
     error: tuple[int, str] | None
+    mended: int | None = None
     notes: tuple[str, ...] = ()
 
     @functools.cached_property
@@ -129,26 +135,44 @@ class _Document:
             data = data.decode(declared[1].decode(), "replace").encode()
         decoded = decoding.decode(data)
         self.text, self.notes = decoded.data, decoded.notes
+        self._parsed = self.text
+        self.mended: int | None = None
         if _DOCTYPE.match(self.text):
             raise NotClaims("DOCTYPE refused: claims need none, and it can be made to read files or exhaust memory")
         self._tags: dict[tuple[int, str], list[Span]] = {}
 
     def pieces(self) -> Iterator[bytes]:
         """The document to be parsed, without its declaration: the encoding it tells is no longer true."""
-        declaration = _XML_DECLARATION.match(self.text)
+        declaration = _XML_DECLARATION.match(self._parsed)
         start = declaration.end() if declaration else 0
-        yield re.sub(rb"[^\n]", b" ", self.text[:start])
-        for begin in range(start, len(self.text), _PIECE):
-            yield self.text[begin : begin + _PIECE].translate(_NO_CONTROLS)
+        yield re.sub(rb"[^\n]", b" ", self._parsed[:start])
+        for begin in range(start, len(self._parsed), _PIECE):
+            yield self._parsed[begin : begin + _PIECE].translate(_NO_CONTROLS)
+
+    def mend(self) -> bool:
+        """Take each bare & and < for text from now on; whether there was any."""
+        first = next((m.start() for m in _BARE.finditer(self.text) if m[1]), None)
+        if first is None:
+            return False
+        self.mended = self.point(first)[0]
+        self._parsed = _BARE.sub(lambda m: _ESCAPED[m[1]] if m[1] else m[0], self.text)
+        # What is searched for places keeps its length.
+        self.text = _BARE.sub(lambda m: b"+" if m[1] else m[0], self.text)
+        return True
 
     @functools.cached_property
     def known(self) -> tuple[_Dialect, str]:
-        """The dialect, told from the first piece, and the name of the root element."""
+        """The dialect, told from how the document begins, and the name of the root element."""
         parser: Any = etree.XMLPullParser(("start",), **_SAFE)
+        root: etree._Element | None = None
         with contextlib.suppress(etree.XMLSyntaxError):
-            for piece in itertools.islice(self.pieces(), 2):
+            for piece in self.pieces():
                 parser.feed(piece)
-        _, root = next(parser.read_events(), ("", None))
+                if root is not None:  # and one piece more: dialects are told by what stands below the root
+                    break
+                _, root = next(parser.read_events(), ("", None))
+        if root is None:
+            _, root = next(parser.read_events(), ("", None))
         if root is None:
             raise NotClaims("this is not well-formed XML: its first tag cannot be read")
         if root.getroottree().docinfo.internalDTD is not None:
@@ -250,11 +274,15 @@ def segments(data: bytes) -> Segments:
     document = _document(data)
     stream = _Stream(*document.known)
     error = stream.read(document.pieces())
+    if error and document.mend():
+        stream = _Stream(*document.known)
+        error = stream.read(document.pieces())
     text = b"".join(t for t, _ in stream.taken)
     if not text:
         why = f"line {error[0]}: {error[1]}" if error else f"a document of {stream.dialect.name} that is empty"
         raise NotClaims(f"no segments were found in this XML: {why}")
-    return Segments(text, np.concatenate([n for _, n in stream.taken]), stream.dialect.name, error, document.notes)
+    lines = np.concatenate([n for _, n in stream.taken])
+    return Segments(text, lines, stream.dialect.name, error, document.mended, document.notes)
 
 
 def _lay_out(out: bytes) -> tuple[bytes, Lines]:
