@@ -97,8 +97,9 @@ def lint(
     rules = all_rules()
     chosen = [r for code, r in rules.items() if options.rules is None or code in options.rules]
     findings: list[Finding] = []
+    repeated = _repeated_interchanges(reads)
     for name, made in reads:
-        for problem in made.problems:
+        for problem in (*made.problems, *repeated.get(name, [])):
             if options.rules is None or problem.code in options.rules:
                 found = rules[problem.code]
                 findings.append(
@@ -128,6 +129,20 @@ def lint(
         "rules_run": len(chosen) - len({n.code for n in evaluation.not_checked if n.whole}),
     }
     return report
+
+
+def _repeated_interchanges(reads: Sequence[tuple[str, Read]]) -> dict[str, list[Problem]]:
+    """By file, the interchanges that were read before in this run: mostly yesterday's batch once more."""
+    result: dict[str, list[Problem]] = {}
+    first: dict[str, str] = {}
+    for name, made in reads:
+        for key, place in made.interchanges:
+            if key in first:
+                message = f"the interchange ISA13 {key} was read before in this run, in {first[key]}"
+                hint = "send it once; give each interchange a control number of its own"
+                result.setdefault(name, []).append(Problem("STR003", message, hint, place))
+            first.setdefault(key, f"{name}:{place.line}")
+    return result
 
 
 def _table(reads: Sequence[tuple[str, Read]]) -> pl.DataFrame:

@@ -253,7 +253,7 @@ def typed(raw: pl.DataFrame, columns: tuple[Column, ...], *, compact_dates: bool
     `raw` has String columns (List[String] for lists) named as in `columns`, missing ones allowed, and any others,
     which pass through. The result has every column of `columns`: Date, Int64 (US cents), Float64, String, or
     List[String]; pointers List[Int8] (0 for what is no pointer). Dates, amounts and numbers also keep `<name>_text`,
-    diagnoses `diagnoses_text`, as they were written.
+    diagnoses `diagnoses_text`, as they were written. `compact_dates`: values are spelled as in X12.
     """
     raw = raw.with_columns(
         pl.lit(None, pl.List(pl.String) if c.kind in LIST_KINDS else pl.String).alias(c.name)
@@ -272,8 +272,9 @@ def typed(raw: pl.DataFrame, columns: tuple[Column, ...], *, compact_dates: bool
                 cleaned = cleaned.list.eval(pl.element().str.replace_all(r"[.\s]", ""))
             elif c.kind == "pointers":
                 number = pl.element().cast(pl.Int8, strict=False)
-                letter = pl.element().replace_strict({k: i for i, k in enumerate("ABCDEFGHIJKL", 1)}, default=None,
-                                                     return_dtype=pl.Int8)  # fmt: skip
+                # CMS-1500 has letters, 837P numbers only.
+                letters = {} if compact_dates else {k: i for i, k in enumerate("ABCDEFGHIJKL", 1)}
+                letter = pl.element().replace_strict(letters, default=None, return_dtype=pl.Int8)
                 cleaned = cleaned.list.eval(pl.coalesce(number, letter, pl.lit(0, pl.Int8)))
             out.append(cleaned.alias(c.name))
             continue

@@ -56,9 +56,16 @@ def _cell(value: str | Sequence[str]) -> str:
 
 
 def x12_text(
-    rows: Iterable[Row], *, delimiters: str = "*:~", newline: str = "\n", version: str = "005010X222A1"
+    rows: Iterable[Row],
+    *,
+    delimiters: str = "*:~",
+    newline: str = "\n",
+    version: str = "005010X222A1",
+    control_number: int = 1,
 ) -> str:
     """An 837P of one transaction set; `delimiters` are those of elements, components and segments.
+
+    `control_number` (ISA13) should differ between files that are sent, or linted, together.
 
     Consecutive claims of one billing provider, subscriber or patient share its HL. Delimiters inside values become
     blanks. What 837P has no place for is left out: modifiers after the fourth, pointers after the twelfth.
@@ -77,9 +84,13 @@ def x12_text(
     date, time = _CREATED
     body = list(_transaction(list(rows), version))
     isa = ["ISA", "00", " " * 10, "00", " " * 10, "ZZ", f"{'SUBMITTER':15}", "ZZ", f"{'RECEIVER':15}", date[2:], time,
-           "^", "00501", "000000001", "0", "T", component]  # fmt: skip
+           "^", "00501", f"{control_number:09d}", "0", "P", component]  # fmt: skip
     head: list[list[Element]] = [["GS", "HC", "SUBMITTER", "RECEIVER", date, time, "1", "X", version]]
-    tail: list[list[Element]] = [["SE", str(len(body) + 1), "0001"], ["GE", "1", "1"], ["IEA", "1", "000000001"]]
+    tail: list[list[Element]] = [
+        ["SE", str(len(body) + 1), "0001"],
+        ["GE", "1", "1"],
+        ["IEA", "1", f"{control_number:09d}"],
+    ]
     segments = [element.join(isa), *(joined(s) for s in (*head, *body, *tail))]
     return "".join(f"{s}{terminator}{newline}" for s in segments)
 

@@ -322,10 +322,10 @@ def made() -> dict[str, str]:
     exported = {name: [_exported(r) for r in week.files[name]] for name in ("clean.csv", "flagged.csv")}
     return {
         **{name: csv_text(rows, list(EXPORT), list(EXPORT.values())) for name, rows in exported.items()},
-        "clean.837": x12_text(week.files["clean.837"]),
-        "flagged.837": x12_text(week.files["flagged.837"]),
-        "clean.xml": xml_text(week.files["clean.xml"], "claimlint"),
-        "flagged.xml": xml_text(week.files["flagged.xml"], "pyx12"),
+        "clean.837": x12_text(week.files["clean.837"], control_number=2041),
+        "flagged.837": x12_text(week.files["flagged.837"], control_number=2042),
+        "clean.xml": xml_text(x12_text(week.files["clean.xml"], control_number=2043), "claimlint"),
+        "flagged.xml": xml_text(x12_text(week.files["flagged.xml"], control_number=2044), "pyx12"),
         "registers/authorizations.csv": csv_text(week.authorizations, [c.name for c in AUTHORIZATIONS]),
         "registers/sessions.csv": csv_text(week.sessions, [c.name for c in DOCUMENTATION]),
     }

@@ -68,7 +68,8 @@ class Read:
     lines has one row with null line columns and `at_line` -1. `columns`: the columns this file can carry: one that is
     not here is a missing *column*, whose rules are not checked. `claims` and `service_lines` count everything read,
     what is unreadable too. `notes`: what was taken care of and the user should know (encoding, order of day and month).
-    `locate(positions, column, index, show_phi)` finds the exact place of a value.
+    `locate(positions, column, index, show_phi)` finds the exact place of a value. `interchanges`: sender, receiver and
+    control number of each X12 interchange, with its place. `compact_dates`: values are spelled as X12 wants them.
     """
 
     format: Format
@@ -82,6 +83,7 @@ class Read:
     problems: list[Problem] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    interchanges: list[tuple[str, Place]] = field(default_factory=list)
 
 
 class NotClaims(Exception):

@@ -31,7 +31,10 @@ GUIDES = {
     "X224": "an 837D dental claim",
     "X097": "an 837D dental claim",
 }
-_ISA = re.compile(rb"ISA(?=[^A-Za-z0-9\s])|ISA(?=[\t\x1c-\x1f])")
+_ISA = re.compile(rb"ISA(?=[^A-Za-z0-9\s])|ISA(?=[\t\x1c-\x1f])", re.IGNORECASE)
+_GS = re.compile(rb"GS([^A-Za-z0-9\s])", re.IGNORECASE)
+_NEXT_SEGMENT = re.compile(rb"[^A-Za-z0-9 ]\s*(?:GS|ST)[^A-Za-z0-9\s]", re.IGNORECASE)
+_ISA_LENGTH = 106
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,13 @@ class Interchange:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong at a byte offset, and what to do about it."""
+    """What is wrong at a byte offset, what to do about it, and the claim that it is in, if it is in one."""
 
     code: str
     offset: int
     message: str
     hint: str
+    claim_id: str | None = None
 
 
 def delimiters_at(data: bytes, isa: int) -> Delimiters | None:
@@ -65,13 +69,31 @@ def delimiters_at(data: bytes, isa: int) -> Delimiters | None:
         at = window.find(separator, at + 1)
         if at < 0:
             return None
-    tail = window[at + 1 : at + 3]
+    if (begun := _NEXT_SEGMENT.search(window)) and begun.start() < at - 2:
+        return None  # the sixteen separators are not all of this segment
+    # Where segments were padded with blanks the terminator comes after them.
+    tail = window[at + 1 : at + 2] + window[at + 2 :].lstrip(b" ")[:3]
     if len(tail) < 2:
         return None
-    if tail[1:] == b"G" and window[at + 2 : at + 4] == b"GS":  # ISA16 left out
+    if tail[1:3].upper() == b"GS":  # ISA16 left out
         return Delimiters(separator[0], ord(":"), tail[0])
     component = tail[0] if tail[0] != separator[0] else ord(":")
     return Delimiters(separator[0], component, tail[1])
+
+
+def oddities(data: bytes, parts: list[Interchange]) -> list[str]:
+    """What a user should know of the ISA segments, though it keeps nothing from being read."""
+    notes: dict[str, None] = {}
+    for part in parts:
+        if before := data[: part.begin].strip(b" \r\n\t\0\x1a\xef\xbb\xbf") if part is parts[0] else b"":
+            notes[f"{len(before)} bytes before the first ISA segment were skipped"] = None
+        separator, terminator = bytes([part.delimiters.element]), bytes([part.delimiters.terminator])
+        isa = data[part.begin : part.begin + 400].partition(terminator)[0].split(separator)
+        if sum(map(len, isa)) + len(isa) != _ISA_LENGTH:
+            notes["an ISA segment is not of 106 characters (blanks were lost or added): read by its separators"] = None
+        if len(isa) > 15 and isa[15] == b"T":
+            notes["marked as a test (ISA15 is T): a payer does not pay test claims"] = None
+    return list(notes)
 
 
 def interchanges(data: bytes) -> tuple[list[Interchange], list[Fault]]:
@@ -96,7 +118,7 @@ def interchanges(data: bytes) -> tuple[list[Interchange], list[Fault]]:
                 )
             )
             continue
-        group = re.compile(rb"GS([^A-Za-z0-9\s])").search(data, isa + 60, isa + 420)
+        group = _GS.search(data, isa + 60, isa + 420)
         if group and group[1][0] != here.element:
             faults.append(
                 Fault(
@@ -128,6 +150,11 @@ class Transaction:
     version: str
     complete: bool
 
+    @property
+    def guide(self) -> str:
+        """What the version says that it is; empty for a version that is not known."""
+        return next((name for guide, name in GUIDES.items() if guide in self.version.upper()), "")
+
 
 def transactions(cut: Cut) -> Iterator[Transaction]:
     """The transaction sets of a cut, in order."""
@@ -158,47 +185,3 @@ def transactions(cut: Cut) -> Iterator[Transaction]:
             elif has["837P"] and kind != "837P":
                 kind = "837P"  # the lines say so, whatever the envelope says
         yield Transaction(int(first), stop, kind, version, complete)
-
-
-def control_faults(cut: Cut, sets: list[Transaction], to_offset: int = 0) -> Iterator[Fault]:
-    """Counts and control numbers that do not agree (X12.5 and X12.6: SE01/SE02, GE01/GE02, IEA01/IEA02, HL02)."""
-    hint = "check that the file was transferred whole and was not edited by hand"
-
-    def fault(segment: int, message: str) -> Fault:
-        return Fault("STR003", int(cut.start[segment]) - to_offset, message, hint)
-
-    for each in sets:
-        if not each.complete:
-            yield fault(
-                each.first, f"transaction set {cut.one(each.first, 2)!r} has no SE segment: the file breaks off"
-            )
-            continue
-        end = each.stop - 1
-        count = each.stop - each.first
-        if cut.one(end, 1) != str(count) and cut.one(end, 1).lstrip("0") != str(count):
-            yield fault(end, f"SE01 says {cut.one(end, 1) or 'nothing'}, the transaction set has {count} segments")
-        if cut.one(end, 2) != cut.one(each.first, 2):
-            yield fault(end, f"SE02 {cut.one(end, 2)!r} is not the ST02 {cut.one(each.first, 2)!r} that it closes")
-    ids = cut.ids
-    for opening, closing, inside, control, unit in (
-        ("GS", "GE", "ST", 6, "transaction sets"),
-        ("ISA", "IEA", "GS", 13, "functional groups"),
-    ):
-        opens, inner = np.flatnonzero(ids == packed(opening)), np.flatnonzero(ids == packed(inside))
-        closes = np.flatnonzero(ids == packed(closing))
-        for i, first in enumerate(opens):
-            stop = int(opens[i + 1]) if i + 1 < len(opens) else len(ids)
-            own = closes[(closes > first) & (closes < stop)]
-            if not len(own):
-                yield fault(int(first), f"{opening} {cut.one(int(first), control)!r} has no {closing} segment")
-                continue
-            end = int(own[0])
-            count = int(np.searchsorted(inner, end) - np.searchsorted(inner, first))
-            if cut.one(end, 1).lstrip("0") != str(count):
-                yield fault(end, f"{closing}01 says {cut.one(end, 1) or 'nothing'}, there are {count} {unit}")
-            if cut.one(end, 2) != cut.one(int(first), control):
-                yield fault(
-                    end,
-                    f"{closing}02 {cut.one(end, 2)!r} is not the {opening}{control:02d} "
-                    f"{cut.one(int(first), control)!r} that it closes",
-                )

@@ -98,6 +98,10 @@ class Cut:
         end = np.where(count > number, right, self.end[segments])
         return start, np.maximum(start, end)
 
+    def widest(self, segments: Ints) -> int:
+        """The most elements that one of the segments has."""
+        return int(self._count[segments].max(initial=0))
+
     def components(self, spans: Spans) -> Ints:
         """How many components each span has (1 where it has no component separator)."""
         counts: Ints = np.searchsorted(self._components, spans[1]) - np.searchsorted(self._components, spans[0]) + 1

@@ -12,8 +12,9 @@ import numpy as np
 import polars as pl
 
 from claimlint.lines import COLUMNS, LIST_KINDS, At, Column, Level
-from claimlint.readers import NotClaims, Problem, Read, Unreadable
-from claimlint.readers.envelope import Fault, Interchange, Transaction, control_faults, interchanges, transactions
+from claimlint.readers import NotClaims, Place, Problem, Read, Unreadable
+from claimlint.readers.conformance import control_faults, element_faults, hierarchy_faults
+from claimlint.readers.envelope import Fault, Interchange, Transaction, interchanges, oddities, transactions
 from claimlint.readers.locate import Exact, Locator
 from claimlint.readers.spans import Cut, Delimiters, Ints, Mask, lists, packed
 
@@ -26,7 +27,6 @@ _OTHER_HI = [
 # A segment that belongs to an entity inside a loop: NM1's qualifier decides whose it is.
 _WHOSE = {"2010AA": "85", "2010BA": "IL", "2010BB": "PR", "2010CA": "QC"}
 _OWNED = [packed(s) for s in ("N3", "N4", "DMG", "REF", "PER")]
-_HI_ELEMENTS = 12
 # Why a claim is not checked, and what to do.
 _BAD_HI = (
     "HI has an element that is not a qualifier and a code, so the claim's diagnoses cannot be told",
@@ -185,9 +185,10 @@ class Extractor:
         """Diagnoses of each claim in the order of HI, the first one's qualifier, and claims whose HI is malformed."""
         cut, claim = self.cut, self.loops.opened["claim"]
         segments = np.flatnonzero((cut.ids == packed("HI")) & self.loops.of("claim"))
-        elements = [cut.element(segments, k) for k in range(1, _HI_ELEMENTS + 1)]
+        width = max(cut.widest(segments), 1)  # 12 by the guide
+        elements = [cut.element(segments, k) for k in range(1, width + 1)]
         starts, ends = (np.stack([e[i] for e in elements], axis=1).ravel() for i in (0, 1))
-        owner = np.repeat(claim[segments], _HI_ELEMENTS)
+        owner = np.repeat(claim[segments], width)
         filled = ends > starts
         starts, ends, owner = starts[filled], ends[filled], owner[filled]
         first = cut.component((starts, ends), 1)
@@ -253,6 +254,7 @@ class _Found:
     unreadable: list[Unreadable] = field(default_factory=list)
     notes: dict[str, None] = field(default_factory=dict)
     other_sets: list[Fault] = field(default_factory=list)
+    interchanges: list[tuple[str, Place]] = field(default_factory=list)
     claims: int = 0
     service_lines: int = 0
 
@@ -263,16 +265,19 @@ class _Found:
             if each.kind != "837P":
                 message = f"this is {each.kind}, not an 837P"
                 self.other_sets.append(Fault("STR002", int(cut.start[each.first]), message, _other_hint(each.kind)))
-            elif each.version.startswith("004"):
-                self.notes[f"{each.version} is the 4010 guide of 837P, replaced in 2012: read as far as it agrees"] = (
-                    None
-                )
+            elif note := _version_note(each):
+                self.notes[note] = None
         if not any(each.kind == "837P" for each in sets):
             return
         if envelope:
             self.faults += control_faults(cut, sets)
         extractor = Extractor(cut, sets)
         loops = extractor.loops
+        self.faults += (*hierarchy_faults(cut, sets), *element_faults(cut, sets, loops.opened["claim"]))
+        for isa in np.flatnonzero(cut.ids == packed("ISA")):
+            sender, receiver, control = (cut.one(int(isa), n).strip() for n in (6, 8, 13))
+            key = f"{control} from {sender} to {receiver}"
+            self.interchanges.append((key, locator.segment(int(cut.start[isa]))))
         frame, bad = extractor.frame()
         reasons = dict.fromkeys(bad.tolist(), _BAD_HI) | dict.fromkeys(_incomplete(sets, loops), _CUT_OFF)
         for ordinal, (message, hint) in sorted(reasons.items()):
@@ -298,6 +303,7 @@ def read(data: bytes, exact: Exact | None = None, delimiters: Delimiters | None 
     if delimiters is None:
         data, origin = _unwrap(data)
         parts, found.faults = interchanges(data)
+        found.notes.update(dict.fromkeys(oddities(data, parts)))
     else:
         parts = [Interchange(0, len(data), delimiters)]
     locator = Locator(data, [(p.begin, p.stop, p.delimiters) for p in parts], exact, original, origin)
@@ -306,7 +312,8 @@ def read(data: bytes, exact: Exact | None = None, delimiters: Delimiters | None 
     if not found.frames:
         raise NotClaims(_what_instead(data, found), "STR002" if found.other_sets else "STR001")
     for fault in sorted((*found.faults, *found.other_sets), key=lambda f: f.offset):
-        found.problems.append(Problem(fault.code, fault.message, fault.hint, locator.segment(fault.offset)))
+        place = locator.segment(fault.offset)
+        found.problems.append(Problem(fault.code, fault.message, fault.hint, place, fault.claim_id))
     return Read(
         format="x12",
         lines=pl.concat(found.frames),
@@ -318,6 +325,7 @@ def read(data: bytes, exact: Exact | None = None, delimiters: Delimiters | None 
         problems=found.problems,
         unreadable=found.unreadable,
         notes=list(found.notes),
+        interchanges=found.interchanges,
     )
 
 
@@ -329,6 +337,18 @@ def _incomplete(sets: list[Transaction], loops: Loops) -> list[int]:
             own = loops.claims[(loops.claims >= each.first) & (loops.claims < each.stop)]
             result += [int(own[-1])] if len(own) else []
     return result
+
+
+def _version_note(each: Transaction) -> str:
+    """What to know of the version of an 837P; empty for one of 5010."""
+    version = each.version or "no version"
+    if each.guide == "":
+        return f"{version} in GS08 and ST03 is no guide of 837P that claimlint knows: read as 005010X222A1"
+    if each.guide != "837P":
+        return f"{version} is the guide of {each.guide}, but the service lines are of 837P (SV1): read as 837P"
+    if each.version.startswith("004"):
+        return f"{version} is the 4010 guide of 837P, replaced in 2012: read as far as it agrees"
+    return ""
 
 
 def _unwrap(data: bytes) -> tuple[bytes, Ints | None]:

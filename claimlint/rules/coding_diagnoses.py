@@ -139,19 +139,24 @@ def non_billable_diagnosis_code() -> pl.Expr:
     hint="point at one of the claim's diagnoses, by number 1 to 12 (letters A to L on paper)",
     source="X12N 005010X222A1 SV107",
 )
-def diagnosis_pointer_out_of_range() -> Finds:
+def diagnosis_pointer_out_of_range() -> list[Finds]:
     """A line that points at a diagnosis that is not there.
 
     The line is rejected, since nothing says why the service was needed.
 
     Flagged:
         diagnoses=M51.16 pointers=2
+    Flagged: no pointer at all
+        diagnoses=M51.16 pointers=0
     Clean:
         diagnoses=M51.16,M54.16 pointers=2,1
     """
     count = pl.col("diagnoses").list.len()
     pointer = pl.col("pointer")
-    return Finds((count > 0) & ((pointer < 1) | (pointer > count)), values={"diagnosis_count": count})
+    return [
+        Finds((count > 0) & ((pointer < 0) | (pointer > count)), values={"diagnosis_count": count}),
+        Finds(pointer == 0, message="a diagnosis pointer of the line is not a number from 1 to 12"),
+    ]
 
 
 @rule(

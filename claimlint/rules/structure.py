@@ -15,8 +15,9 @@ STR001 = reader_rule(
     source="X12.5 interchange control structures; RFC 4180",
     doc="""A row, segment or element that cannot be read as what it should be.
 
-    The claim that it belongs to is counted as unreadable and not checked, since a claim read in part would be judged
-    wrongly. Correct the record or export it again, and lint again.""",
+    A claim that is thereby not known whole is counted as unreadable and not checked, since a claim read in part would
+    be judged wrongly. A stray delimiter in a value is told here too, and its claim is checked as it reads. Correct the
+    record or export it again, and lint again.""",
 )
 STR002 = reader_rule(
     "STR002",
@@ -77,10 +78,13 @@ def missing_required_field() -> list[Finds]:
         for name, (message, place) in _REQUIRED_OF_LINE.items()
         for text in (f"{name}_text" if name != "procedure" else name,)
     ]
+    # An export often has no column for the total, or fills it once a claim; in an 837 CLM02 is required.
+    no_total = pl.col("claim_charge_text").is_null() & (pl.col("form") != "csv")
     payer = is_missing("payer_name") & is_missing("payer_id") & ~payer_is("self-pay")
     return [
         *of_line,
         Finds(is_missing("claim_id"), "claim_id", "the claim has no id (patient control number)"),
+        Finds(no_total, "claim_charge", "the claim has no total charge (CLM02)"),
         Finds(is_missing("diagnoses"), "diagnoses", "the claim has no diagnosis"),
         Finds(is_missing("billing_npi"), "billing_npi", "the claim has no billing provider NPI"),
         Finds(payer, "payer_name", "the claim names no payer"),
