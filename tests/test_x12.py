@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from claimlint import lines
 from claimlint.readers import NotClaims, Read, x12
 from claimlint.readers.sniff import read as read_any
 from tests.realdata import realdata
@@ -170,10 +171,23 @@ def test_wrong_counts_and_control_numbers_are_named() -> None:
 
 
 def test_a_malformed_hi_makes_the_claim_unreadable_and_no_other() -> None:
-    made = x12.read(file([s.replace("HI*ABK:M5416", "HI*BK*8901") for s in BODY]))
+    made = x12.read(file([s.replace("HI*ABK:M5416", "HI*M5416") for s in BODY]))
     assert [u.claim_id for u in made.unreadable] == ["A-2"]
     assert made.claims == 2
     assert set(values(made, "claim_id")) == {"A-1"}
+
+
+def test_an_hi_with_the_wrong_separator_is_told_and_read() -> None:
+    data = file([s.replace("HI*ABK:M5416", "HI*ABK*M5416*ABF:M545*ABF*M5416") for s in BODY], newline="\n")
+    made = x12.read(data)
+    assert made.unreadable == []
+    assert [(p.code, p.claim_id) for p in made.problems] == [("STR001", "A-2")]
+    last = made.lines.row(-1, named=True)
+    assert last["diagnoses"] == ["M5416", "M545", "M5416"]
+    positions = {p: last[p] for p in lines.POSITIONS}
+    places = [made.locate(positions, "diagnoses", k, False) for k in range(3)]
+    shown = data.decode().splitlines()
+    assert [shown[p.line - 1][p.column - 1 : p.end_column - 1] for p in places] == ["M5416", "M545", "M5416"]
 
 
 def test_other_delimiters_in_the_body_are_one_finding() -> None:

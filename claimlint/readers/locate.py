@@ -186,8 +186,10 @@ class Locator:
                     return (segment, 0, 0) if at.segment in ("SV1", "CLM") else None
                 return segment, at.element, component
             for element in range(1, len(segment.elements)):
-                qualifier = segment.elements[element].split(self._component(segment.offset))[0]
-                if qualifier.decode("ascii", "replace").upper() in _DIAGNOSIS:
+                parts = segment.elements[element].split(self._component(segment.offset))
+                if parts[0].decode("ascii", "replace").upper() in _DIAGNOSIS:
+                    if left <= 0 and index >= 0 and len(parts) == 1:  # the code was made an element of its own
+                        return segment, element + 1, 0
                     if left <= 0:
                         return segment, element, at.component if index >= 0 else 0
                     left -= 1

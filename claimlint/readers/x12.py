@@ -32,6 +32,10 @@ _BAD_HI = (
     "HI has an element that is not a qualifier and a code, so the claim's diagnoses cannot be told",
     "write each diagnosis as qualifier and code, such as ABK:M5116",
 )
+_SPLIT_HI = (
+    "HI has an element separator between qualifier and code: read as the pairs that they seem to be",
+    "write a component separator between them, such as ABK:M5116",
+)
 _CUT_OFF = (
     "the file breaks off inside or after this claim, so it may not be whole",
     "ask for the whole file and lint again",
@@ -181,30 +185,41 @@ class Extractor:
         values = self.cut.text((starts[filled], ends[filled]))
         return self._spread(level_of(at), owner, lists(values, filled.sum(axis=1)))
 
-    def diagnoses(self) -> tuple[pl.Series, pl.Series, Ints]:
-        """Diagnoses of each claim in the order of HI, the first one's qualifier, and claims whose HI is malformed."""
+    def diagnoses(self) -> tuple[pl.Series, pl.Series]:
+        """Diagnoses of each claim in the order of HI, and the first one's qualifier.
+
+        Also fills `unread`, the claims whose HI cannot be read, and `split`, those with an element separator between
+        qualifier and code (`HI*BK*8901`).
+        """
         cut, claim = self.cut, self.loops.opened["claim"]
         segments = np.flatnonzero((cut.ids == packed("HI")) & self.loops.of("claim"))
         width = max(cut.widest(segments), 1)  # 12 by the guide
         elements = [cut.element(segments, k) for k in range(1, width + 1)]
         starts, ends = (np.stack([e[i] for e in elements], axis=1).ravel() for i in (0, 1))
-        owner = np.repeat(claim[segments], width)
         filled = ends > starts
-        starts, ends, owner = starts[filled], ends[filled], owner[filled]
+        starts, ends = starts[filled], ends[filled]
+        segment = np.repeat(segments, width)[filled]
+        owner = claim[segment]
         first = cut.component((starts, ends), 1)
         qualifier = cut.pack(first)
         is_diagnosis = np.isin(qualifier, list(_DIAGNOSIS))
-        malformed = (cut.components((starts, ends)) < 2) | ~(is_diagnosis | np.isin(qualifier, _OTHER_HI))
-        bad = np.unique(owner[malformed])
+        known = is_diagnosis | np.isin(qualifier, _OTHER_HI)
+        alone = cut.components((starts, ends)) < 2
+        second_half = np.zeros(len(segment), np.bool_)
+        second_half[1:] = (segment[1:] == segment[:-1]) & (alone & known)[:-1] & (alone & ~known)[1:]
+        halved = np.roll(second_half, -1)
+        malformed = (alone & ~halved | ~known) & ~second_half
+        self.unread, self.split = np.unique(owner[malformed]), np.unique(owner[halved])
         keep = is_diagnosis & ~malformed
         kept = owner[keep]
-        values = cut.text(cut.component((starts[keep], ends[keep]), 2))
+        second = cut.component((starts, ends), 2)
+        start, end = (np.where(halved, np.roll(a, -1), b)[keep] for a, b in ((starts, second[0]), (ends, second[1])))
+        values = cut.text((start, end))
         claims, head, counts = np.unique(kept, return_index=True, return_counts=True)
         qualifiers = cut.text((first[0][keep][head], first[1][keep][head]))
         return (
             self._spread("claim", claims, lists(values, counts)),
             self._spread("claim", claims, qualifiers),
-            bad,
         )
 
     def column(self, column: Column) -> pl.Series:
@@ -220,16 +235,16 @@ class Extractor:
         assert result is not None
         return result.alias(column.name)
 
-    def frame(self) -> tuple[pl.DataFrame, Ints]:
-        """The rows, with positions as byte offsets, and the ordinals of claims whose HI cannot be read."""
-        diagnoses, qualifier, bad = self.diagnoses()
+    def frame(self) -> pl.DataFrame:
+        """The rows, with positions as byte offsets."""
+        diagnoses, qualifier = self.diagnoses()
         series = [diagnoses.alias("diagnoses"), qualifier.alias("diagnosis_qualifier")]
         series += [self.column(c) for c in COLUMNS if c.x12 and c.name not in ("diagnoses", "diagnosis_qualifier")]
         starts = np.append(self.cut.start, -1)  # index -1: no such loop
         positions = {f"at_{level}": starts[self.row_of[level]] for level in _LEVELS}
         positions["claim_no"] = np.searchsorted(self.loops.claims, self.row_of["claim"])
         frame = pl.DataFrame(series).with_columns(pl.Series(k, v, pl.Int64) for k, v in positions.items())
-        return _split_ranges(frame), bad
+        return _split_ranges(frame)
 
 
 def _split_ranges(frame: pl.DataFrame) -> pl.DataFrame:
@@ -278,12 +293,14 @@ class _Found:
             sender, receiver, control = (cut.one(int(isa), n).strip() for n in (6, 8, 13))
             key = f"{control} from {sender} to {receiver}"
             self.interchanges.append((key, locator.segment(int(cut.start[isa]))))
-        frame, bad = extractor.frame()
-        reasons = dict.fromkeys(bad.tolist(), _BAD_HI) | dict.fromkeys(_incomplete(sets, loops), _CUT_OFF)
+        frame = extractor.frame()
+        reasons = dict.fromkeys(extractor.unread.tolist(), _BAD_HI) | dict.fromkeys(_incomplete(sets, loops), _CUT_OFF)
         for ordinal, (message, hint) in sorted(reasons.items()):
             place, claim_id = locator.segment(int(cut.start[ordinal])), cut.one(ordinal, 1) or None
             self.problems.append(Problem("STR001", message, hint, place, claim_id))
             self.unreadable.append(Unreadable(claim_id, place.line, message))
+        for ordinal in set(extractor.split.tolist()) - set(reasons):
+            self.faults.append(Fault("STR001", int(cut.start[ordinal]), *_SPLIT_HI, cut.one(ordinal, 1) or None))
         gone = [int(cut.start[ordinal]) for ordinal in reasons]
         self.frames.append(frame.filter(~pl.col("at_claim").is_in(gone)).with_columns(pl.col("claim_no") + self.claims))
         self.claims += len(loops.claims)
