@@ -33,7 +33,7 @@ GUIDES = {
 }
 _ISA = re.compile(rb"ISA(?=[^A-Za-z0-9\s])|ISA(?=[\t\x1c-\x1f])", re.IGNORECASE)
 _GS = re.compile(rb"GS([^A-Za-z0-9\s])", re.IGNORECASE)
-_NEXT_SEGMENT = re.compile(rb"[^A-Za-z0-9 ]\s*(?:GS|ST)[^A-Za-z0-9\s]", re.IGNORECASE)
+_NEXT_SEGMENT = re.compile(rb"[^A-Za-z0-9 ]\s*(?:GS|ST|ISA)[^A-Za-z0-9\s]", re.IGNORECASE)
 _ISA_LENGTH = 106
 
 

@@ -318,8 +318,10 @@ def read(data: bytes, exact: Exact | None = None, delimiters: Delimiters | None 
     original, origin = data, None
     found = _Found()
     if delimiters is None:
-        data, origin = _unwrap(data)
         parts, found.faults = interchanges(data)
+        data, origin = _unwrap(data, parts)
+        if origin is not None:
+            parts, found.faults = interchanges(data)
         found.notes.update(dict.fromkeys(oddities(data, parts)))
     else:
         parts = [Interchange(0, len(data), delimiters)]
@@ -368,18 +370,27 @@ def _version_note(each: Transaction) -> str:
     return ""
 
 
-def _unwrap(data: bytes) -> tuple[bytes, Ints | None]:
+def _unwrap(data: bytes, parts: list[Interchange]) -> tuple[bytes, Ints | None]:
     """A file wrapped at 80 columns without the line ends inside its segments, and where each byte of it stood."""
-    found, _ = interchanges(data[:4096])
-    if not found or chr(found[0].delimiters.terminator) in "\r\n" or b"\n" not in data:
-        return data, None
-    terminator = bytes([found[0].delimiters.terminator])
-    pretty = data.count(terminator + b"\n") + data.count(terminator + b"\r\n")
-    if data.count(b"\n") <= 2 * pretty + 2:
+    wrapped = [p for p in parts if _is_wrapped(data, p)]
+    if not wrapped:
         return data, None
     raw = np.frombuffer(data, np.uint8)
-    kept = np.flatnonzero((raw != 10) & (raw != 13))
+    keep = np.ones(len(raw), np.bool_)
+    for part in wrapped:
+        own = raw[part.begin : part.stop]
+        keep[part.begin : part.stop] = (own != 10) & (own != 13)
+    kept = np.flatnonzero(keep)
     return raw[kept].tobytes(), kept
+
+
+def _is_wrapped(data: bytes, part: Interchange) -> bool:
+    """Most of its line ends do not stand after a segment terminator."""
+    terminator = bytes([part.delimiters.terminator])
+    if terminator in b"\r\n":
+        return False
+    pretty = sum(data.count(terminator + end, part.begin, part.stop) for end in (b"\n", b"\r\n"))
+    return data.count(b"\n", part.begin, part.stop) > 2 * pretty + 2
 
 
 def _other_hint(kind: str) -> str:

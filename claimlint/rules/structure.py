@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from claimlint.rules import Finds, reader_rule, rule
-from claimlint.vocabulary import has_line, is_missing, is_spreadsheet_number, payer_is
+from claimlint.vocabulary import has_line, is_missing, payer_is
 
 STR001 = reader_rule(
     "STR001",
@@ -221,7 +221,7 @@ def non_positive_amount() -> list[Finds]:
     amounts = {"charge": "the charge", "units": "the number of units"}
     found = []
     for name, what in amounts.items():
-        unread = pl.col(f"{name}_text").is_not_null() & pl.col(name).is_null() & ~is_spreadsheet_number(f"{name}_text")
+        unread = pl.col(f"{name}_text").is_not_null() & pl.col(name).is_null()
         found.append(Finds(unread, name, f"{what} {{{name}_text}} is not a number that can be billed"))
         found.append(Finds(pl.col(name) <= 0, name, f"{what} {{{name}_text}} is not above zero"))
     total = pl.col("claim_charge_text").is_not_null() & pl.col("claim_charge").is_null()
