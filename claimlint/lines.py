@@ -183,7 +183,7 @@ COLUMNS: tuple[Column, ...] = (
             "Qty; Quantity; Unit; Days or Units; Svc Units; Service Units; Box 24G; 24G; 24G Units; 24G Days or Units"),
     _column("pointers", "pointers", "line", "Numbers (1-12) of the diagnoses that the line points at.",
             "2400 SV1 7-1..12", "Diag Ptr; Dx Ptr; Pointer; Dx Pointer; Diagnosis Pointer; Diagnosis Pointers; "
-            "Diag Pointer; Box 24E; 24E; 24E Diagnosis Pointer"),
+            "Diag Pointer; Ptr; Ptrs; Pointers; Box 24E; 24E; 24E Diagnosis Pointer"),
     _column("line_note", "text", "line", "The line's note.", "2400 NTE 2", "Line Notes; Service Note; Svc Note",
             phi=True),
 )  # fmt: skip
@@ -222,7 +222,7 @@ def parse_number(text: pl.Expr) -> pl.Expr:
 
 
 def parse_date(text: pl.Expr, *, compact_only: bool, day_first: bool = False) -> pl.Expr:
-    """The Date of `20260105` and, unless `compact_only`, of ISO, US and Excel-serial spellings; else null.
+    """The Date of `20260105` and, unless `compact_only`, of ISO, US, Excel-serial and `5-Jan-26` spellings; else null.
 
     Two-digit years are of 2000-2068 unless that lies in a far future: 69-99 are of 1969-1999.
     """
@@ -234,6 +234,7 @@ def parse_date(text: pl.Expr, *, compact_only: bool, day_first: bool = False) ->
     day = value.str.replace(r"[ T][0-9]{1,2}:[0-9][0-9](:[0-9][0-9](\.[0-9]+)?)?( ?[AaPp][Mm])?$", "")
     month_first, short = ("%d/%m/%Y", "%d/%m/%y") if day_first else ("%m/%d/%Y", "%m/%d/%y")
     slashed = day.str.replace_all(r"[-.]", "/")
+    named = day.str.replace_all(r"[-/., ]+", " ")  # 5-Jan-26, as spreadsheets show it; Jan 5, 2026
     serial = day.str.extract(r"^([34][0-9]{4})(?:\.0)?$").cast(pl.Int32, strict=False)
     return (
         result.when(day.str.contains(r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}$"))
@@ -242,6 +243,12 @@ def parse_date(text: pl.Expr, *, compact_only: bool, day_first: bool = False) ->
         .then(slashed.str.to_date(month_first, strict=False))
         .when(slashed.str.contains(r"^[0-9]{1,2}/[0-9]{1,2}/[0-9]{2}$"))
         .then(slashed.str.to_date(short, strict=False))
+        .when(named.str.contains(r"^[0-9]{1,2} [A-Za-z]{3} [0-9]{4}$"))
+        .then(named.str.to_date("%d %b %Y", strict=False))
+        .when(named.str.contains(r"^[0-9]{1,2} [A-Za-z]{3} [0-9]{2}$"))
+        .then(named.str.to_date("%d %b %y", strict=False))
+        .when(named.str.contains(r"^[A-Za-z]{3} [0-9]{1,2} [0-9]{4}$"))
+        .then(named.str.to_date("%b %d %Y", strict=False))
         .when(serial.is_not_null())
         .then(pl.date(1899, 12, 30) + pl.duration(days=serial))
     )

@@ -17,6 +17,7 @@ LIABILITY_MODIFIERS = ("GA", "GX", "GY", "GZ")
 # A Medicare number (MBI) without its dashes: eleven places, letters never S, L, O, I, B or Z.
 _LETTER, _EITHER = "[AC-HJKMNP-RT-Y]", "[AC-HJKMNP-RT-Y0-9]"
 MBI = f"^[1-9]{_LETTER}{_EITHER}[0-9]{_LETTER}{_EITHER}[0-9]{_LETTER}{{2}}[0-9]{{2}}$"
+_EXPONENT = r"(?i)^[0-9](\.[0-9]+)?E\+?[0-9]+$"
 
 # Columns that the engine derives, and those of the input that each of them rests on.
 NEEDS: dict[str, tuple[str, ...]] = {
@@ -135,13 +136,32 @@ def has_line() -> pl.Expr:
 
 def is_icd9() -> pl.Expr:
     """The diagnosis is written as ICD-9-CM: by its qualifier or by its form (digits alone). For the diagnoses view."""
-    qualified = pl.col("diagnosis_qualifier").is_in(["BK", "BF", "9"]).fill_null(False)
-    return qualified | pl.col("diagnosis").str.contains(r"^[0-9]{3,5}$")
+    return _qualified_icd9() | (pl.col("diagnosis").str.contains(r"^[0-9]{3,5}$") & ~is_procedure_as_diagnosis())
+
+
+def _qualified_icd9() -> pl.Expr:
+    return pl.col("diagnosis_qualifier").is_in(["BK", "BF", "9"]).fill_null(False)
+
+
+def is_procedure_as_diagnosis() -> pl.Expr:
+    """A code of the procedure table stands where a diagnosis belongs. For the diagnoses view."""
+    return pl.col("diagnosis_text").is_in(codeset.table("procedures")["code"].to_list()) & ~_qualified_icd9()
 
 
 def is_spreadsheet_number(column: str) -> pl.Expr:
     """A number as spreadsheets write long codes: `1.23457E+09` or `97012.0`; false where there is nothing."""
-    return pl.col(column).str.contains(r"(?i)^[0-9](\.[0-9]+)?E\+?[0-9]+$|^[0-9]{5,}\.0+$").fill_null(False)
+    return (pl.col(column).str.contains(_EXPONENT) | undecimal(column).is_not_null()).fill_null(False)
+
+
+def undecimal(column: str, digits: int = 5) -> pl.Expr:
+    """`97012` of `97012.0`: a number of at least so many digits that a spreadsheet gave a decimal; else null."""
+    return pl.col(column).str.extract(rf"^([0-9]{{{digits},}})\.0+$")
+
+
+def is_spreadsheet_day(column: str) -> pl.Expr:
+    """An id such as `3-14` that a spreadsheet took for a day and shows as `14-Mar`; false where there is nothing."""
+    month = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
+    return pl.col(column).str.contains(rf"(?i)^[0-9]{{1,2}}-({month})$|^({month})-[0-9]{{2}}$").fill_null(False)
 
 
 def lost_leading_zero(column: str) -> pl.Expr:

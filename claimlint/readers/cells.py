@@ -105,7 +105,7 @@ def clean_span(text: str) -> tuple[int, int]:
 
 
 _ITEM = {
-    "diagnoses": re.compile(r"[^\s;,|]+"),
+    "diagnoses": re.compile(r"[^\s;,|]+(?:\s+\.[^\s;,|]+)?"),  # `M51 .16` is one
     "codes": re.compile(r"[^\s,:;|/-]+"),
     "pointers": re.compile(r"[^\s,:;|]+"),
 }

@@ -134,5 +134,5 @@ def date_order(frame: pl.DataFrame, columns: tuple[Column, ...], lines: NDArray[
     at = rows.to_series().fill_null(False).arg_true()
     where = f"line {int(lines[at[0]])}"
     if month_first:
-        return False, [f"dates are read month first; those of {len(at)} rows cannot be (the first on {where})"]
-    return True, [f"dates are read day first, since no date can be month first and {len(at)} rows cannot ({where})"]
+        return False, [f"dates are read month first, but those of {len(at)} rows cannot be (the first on {where})"]
+    return True, [f"dates are read day first, since none needs month first and {len(at)} rows need day first ({where})"]

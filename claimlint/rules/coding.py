@@ -45,6 +45,8 @@ def malformed_procedure_code() -> list[Finds]:
 
     Flagged: six digits
         procedure=970120
+    Flagged: a diagnosis in the code's place
+        procedure=M54.16
     Flagged: a description in the code's place
         procedure=TRACTION
     Clean:
@@ -52,8 +54,19 @@ def malformed_procedure_code() -> list[Finds]:
     """
     code = pl.col("procedure")
     mangled = is_spreadsheet_number("procedure") | lost_leading_zero("procedure")
+    diagnosis = code.str.contains(r"^([A-Z][0-9][0-9A-Z]|[0-9]{3})\.[0-9A-Z]{1,4}$") & ~mangled
     return [
-        Finds(~code.str.contains(_FORM) & ~mangled & ~_is_local()),
+        Finds(
+            ~code.str.contains(_FORM) & diagnosis,
+            message="{procedure} in the procedure's place looks like a diagnosis",
+            hint="check that the columns of the export were not swapped",
+        ),
+        Finds(
+            code.str.contains("^[0-9]{3}$"),
+            message="{procedure} is not in the form of a CPT or HCPCS code; a spreadsheet may have dropped two zeros",
+            hint="it may be 00{procedure}; set the column to Text and export again",
+        ),
+        Finds(~code.str.contains(_FORM) & ~mangled & ~diagnosis & ~code.str.contains("^[0-9]{3}$") & ~_is_local()),
         Finds(
             pl.col("procedure_qualifier") != "HC",
             "procedure_qualifier",

@@ -6,7 +6,7 @@ import polars as pl
 
 from claimlint import codeset
 from claimlint.rules import Finds, rule
-from claimlint.vocabulary import has_line, is_icd9
+from claimlint.vocabulary import has_line, is_icd9, is_procedure_as_diagnosis
 
 _FORM = r"^[A-Z][0-9][0-9A-Z][0-9A-Z]{0,4}$"
 _ICD10CM = "CDC/CMS ICD-10-CM (codesets/SOURCES.md names the release)"
@@ -37,7 +37,7 @@ def malformed_diagnosis_code() -> list[Finds]:
     Flagged: the letter O for a zero
         diagnoses=MO5.16
     Flagged: a procedure in the diagnosis's place
-        diagnoses=97012X
+        diagnoses=97012
     Clean:
         diagnoses=M51.16
     """
@@ -50,7 +50,12 @@ def malformed_diagnosis_code() -> list[Finds]:
             hint="it may be {corrected}; correct it at its source",
             values={"corrected": swapped},
         ),
-        Finds(~_well_formed() & ~zero & ~is_icd9()),
+        Finds(
+            is_procedure_as_diagnosis(),
+            message="{diagnosis_text} in a diagnosis's place is a procedure code",
+            hint="check that the columns of the export were not swapped",
+        ),
+        Finds(~_well_formed() & ~zero & ~is_icd9() & ~is_procedure_as_diagnosis()),
         Finds(
             _well_formed() & pl.col("diagnosis_text").str.contains(".", literal=True) & (pl.col("form") != "csv"),
             message="{diagnosis_text} carries a dot; in an 837 the code stands without it",

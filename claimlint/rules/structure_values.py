@@ -12,9 +12,11 @@ from claimlint.vocabulary import (
     MBI,
     is_icd9,
     is_spreadsheet_date,
+    is_spreadsheet_day,
     is_spreadsheet_number,
     lost_leading_zero,
     payer_is,
+    undecimal,
 )
 
 
@@ -86,6 +88,8 @@ def spreadsheet_mangled_value() -> list[Finds]:
         prior_authorization=1.23457E+09
     Flagged: a date as a serial number (CSV)
         service_date=46049
+    Flagged: an id that was taken for a date (CSV)
+        member_id=14-Mar
     Clean:
         procedure=97012 prior_authorization=PA2026015577
     """
@@ -98,7 +102,8 @@ def spreadsheet_mangled_value() -> list[Finds]:
         "rendering_npi": "the rendering NPI",
         "referring_npi": "the referring NPI",
     }
-    restored = pl.col("procedure").str.extract(r"^([0-9]{5})\.0*$")
+    restored = undecimal("procedure")
+    place = undecimal("place_of_service", 1).str.zfill(2)
     return [
         Finds(
             restored.is_not_null(),
@@ -119,8 +124,30 @@ def spreadsheet_mangled_value() -> list[Finds]:
             "the place of service {place_of_service} has lost its leading zero",
             "write it with two digits, such as 02; set the column to Text and export again",
         ),
+        Finds(
+            place.is_not_null(),
+            "place_of_service",
+            "the place of service {place_of_service} was changed by a spreadsheet; it was {restored}",
+            values={"restored": place},
+        ),
         *(
-            Finds(is_spreadsheet_number(name), name, f"{what} was written by a spreadsheet {gone}", view="claim")
+            Finds(
+                is_spreadsheet_number(name) & undecimal(name).is_null(),
+                name,
+                f"{what} was written by a spreadsheet {gone}",
+                view="claim",
+            )
+            for name, what in numbers.items()
+        ),
+        # Neither message shows the value, which may be a member id.
+        *(
+            Finds(
+                undecimal(name).is_not_null(), name, f"{what} was given a decimal point by a spreadsheet", view="claim"
+            )
+            for name, what in numbers.items()
+        ),
+        *(
+            Finds(is_spreadsheet_day(name), name, f"{what} was taken for a date by a spreadsheet", view="claim")
             for name, what in numbers.items()
         ),
         Finds(
@@ -158,10 +185,11 @@ def invalid_place_of_service() -> list[Finds]:
     places = codeset.table("place_of_service")
     place, date = pl.col("place_of_service"), pl.col("service_date")
     codes = places["code"].to_list()
+    mangled = undecimal("place_of_service", 1).is_not_null()
     begins = place.replace_strict(codes, places["effective_from"].to_list(), default=None, return_dtype=pl.Date)
     ends = place.replace_strict(codes, places["effective_to"].to_list(), default=None, return_dtype=pl.Date)
     return [
-        Finds(place.is_not_null() & ~place.is_in(codes) & ~lost_leading_zero("place_of_service")),
+        Finds(place.is_not_null() & ~place.is_in(codes) & ~lost_leading_zero("place_of_service") & ~mangled),
         Finds(
             (date < begins) | (date > ends),
             message="place of service {place_of_service} was not in force on {service_date}",
