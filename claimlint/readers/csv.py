@@ -68,7 +68,7 @@ def _register(data: bytes) -> NotClaims | None:
         except NotClaims:
             return 0
 
-    as_claims = known(schema.COLUMNS, "procedure")
+    as_claims = max(known(schema.COLUMNS, needed) for needed in schema.NEEDED)
     for columns, needed, option, what in (
         (registers.AUTHORIZATIONS, "authorization_number", "--authorizations", "authorizations"),
         (registers.DOCUMENTATION, "service_date", "--documentation", "session documentation"),
