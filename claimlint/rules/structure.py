@@ -58,6 +58,7 @@ _REQUIRED_OF_LINE = {
     message="a required field is missing",
     hint="fill it in before sending; a claim without it is rejected",
     source="X12N 005010X222A1 loops 2010AA, 2010BB, 2300, 2400; CMS-1500 instructions (NUCC)",
+    optional=("claim_charge",),
 )
 def missing_required_field() -> list[Finds]:
     """A claim id, charge, date of service, procedure, diagnosis, billing NPI or payer that is missing.

@@ -1,0 +1,153 @@
+"""The shipped codesets: readable, dated, sourced, without contradictions; and broken ones are named."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from claimlint import codeset
+from claimlint.codeset import CodesetError
+
+TABLES = sorted(path.stem for path in codeset.directory().glob("*.csv"))
+SOURCES = (codeset.directory() / "SOURCES.md").read_text(encoding="utf-8")
+KEYS = {
+    "ncci_pairs": ["column1", "column2"],
+    "diagnosis_groups": ["group", "prefix"],
+    "decompression_terms": ["pattern"],
+    "local_codes": ["pattern"],
+    "authorization_placeholders": ["pattern"],
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the codesets that a test may break."""
+    shutil.copytree(codeset.directory(), tmp_path / "codesets")
+    monkeypatch.setattr(codeset, "directory", lambda: tmp_path / "codesets")
+    codeset.table.cache_clear()
+    yield tmp_path / "codesets"
+    codeset.table.cache_clear()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_row_has_a_source_and_dates_that_make_sense(name: str) -> None:
+    rows = codeset.table(name)
+    assert rows.height > 0
+    assert rows["source"].str.strip_chars().str.len_chars().min() > 8  # type: ignore[operator]
+    assert rows["verify"].null_count() == 0
+    day = pl.concat([rows["effective_from"], rows["effective_to"]]).drop_nulls()
+    assert day.is_between(dt.date(1990, 1, 1), dt.date(2030, 1, 1)).all()
+    assert f"| {name}.csv |" in SOURCES
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_no_two_rows_speak_for_the_same_code_on_the_same_day(name: str) -> None:
+    keys = KEYS.get(name, ["code"])
+    rows = codeset.table(name).with_columns(
+        begin=pl.col("effective_from").fill_null(dt.date.min), end=pl.col("effective_to").fill_null(dt.date.max)
+    )
+    rows = rows.sort(*keys, "begin")
+    same = pl.all_horizontal(pl.col(k) == pl.col(k).shift(1) for k in keys)
+    overlaps = rows.filter(same & (pl.col("begin") <= pl.col("end").shift(1)))
+    assert overlaps.height == 0, overlaps.select(keys).rows()
+
+
+def test_no_label_is_longer_than_a_short_label_of_our_own() -> None:
+    labels = codeset.table("procedures")["label"]
+    assert labels.str.len_chars().max() <= 45  # type: ignore[operator]
+    assert labels.null_count() == 0
+
+
+@pytest.mark.parametrize("name", ["local_codes", "authorization_placeholders", "decompression_terms"])
+def test_patterns_compile(name: str) -> None:
+    for text in codeset.table(name)["pattern"]:
+        re.compile(text)
+
+
+def test_references_between_tables_resolve() -> None:
+    procedures = set(codeset.table("procedures")["code"])
+    pairs = codeset.table("ncci_pairs")
+    assert set(pairs["column1"]) | set(pairs["column2"]) <= procedures
+    replacements = {c for text in codeset.table("procedures")["replacement"].drop_nulls() for c in text.split()}
+    assert replacements <= procedures
+    status = set(codeset.table("procedures")["medicare_status"].drop_nulls())
+    assert {s for s in status if not s.startswith(("use ", "NCD "))} <= {
+        "payable",
+        "bundled",
+        "excluded",
+        "not-covered",
+    }
+    assert {s.removeprefix("use ") for s in status if s.startswith("use ")} <= procedures
+
+
+def test_every_diagnosis_prefix_is_the_beginning_of_a_code() -> None:
+    codes = pl.read_parquet(codeset.directory() / "icd10cm.parquet", columns=["code"])["code"]
+    for prefix in codeset.table("diagnosis_groups")["prefix"]:
+        assert codes.str.contains(f"^{prefix}").any(), prefix
+
+
+def test_units_and_flags_that_are_not_sure_are_marked() -> None:
+    assert codeset.table("ncci_pairs").filter(pl.col("effective_from").is_null())["verify"].all()
+    timed = codeset.table("procedures").filter((pl.col("kind") == "T") & pl.col("units_per_day").is_not_null())
+    assert timed["verify"].all()
+
+
+@pytest.mark.parametrize(
+    ("code", "day", "known", "billable"),
+    [
+        ("M5116", dt.date(2026, 1, 1), True, True),
+        ("M545", dt.date(2026, 1, 1), True, False),
+        ("M5459", dt.date(2026, 1, 1), True, True),
+        ("M51360", dt.date(2026, 1, 1), True, True),
+        ("M5136", dt.date(2026, 1, 1), True, False),
+        ("M51999", dt.date(2026, 1, 1), False, None),
+    ],
+)
+def test_diagnoses_are_known_by_release(code: str, day: dt.date, known: bool, billable: bool | None) -> None:
+    row = codeset.diagnosis_status(pl.Series([code])).row(0, named=True)
+    assert row["diagnosis_known"] is known
+    assert row["diagnosis_billable"] is billable
+    assert (row["diagnosis_from"] or day) <= day
+
+
+def test_a_heading_that_was_billable_says_until_when_and_what_replaced_it() -> None:
+    row = codeset.diagnosis_status(pl.Series(["M545"])).row(0, named=True)
+    assert row["diagnosis_billable_to"] == dt.date(2021, 9, 30)
+    assert row["diagnosis_children"] == "M54.50, M54.51, M54.59"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("source,effective_from", "sauce,effective_from", "no column source"),
+        ("2005-10-01", "01.10.2005", "place_of_service.csv:2: effective_from must be a date such as 2026-01-31"),
+        ("2005-10-01,,0", "2005-10-01,,maybe", "place_of_service.csv:2: verify must be 0 or 1, not 'maybe'"),
+        ("2005-10-01,,0", "2005-10-01,2004-01-01,0", "place_of_service.csv:2: it ends before it begins"),
+        ("CMS place of service code set,2005-10-01", ",2005-10-01", "place_of_service.csv:2: every row must name"),
+    ],
+)
+def test_a_broken_codeset_is_named_with_its_line(folder: Path, old: str, new: str, said: str) -> None:
+    path = folder / "place_of_service.csv"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(CodesetError, match=re.escape(said)):
+        codeset.table("place_of_service")
+
+
+def test_a_missing_codeset_is_named(folder: Path) -> None:
+    (folder / "carc.csv").unlink()
+    with pytest.raises(CodesetError, match=r"carc\.csv.*reinstall claimlint"):
+        codeset.table("carc")
+
+
+def test_a_damaged_table_of_diagnoses_is_named(folder: Path) -> None:
+    (folder / "icd10cm.parquet").write_bytes(b"PAR1 not really")
+    with pytest.raises(CodesetError, match=r"icd10cm\.parquet"):
+        codeset.diagnosis_status(pl.Series(["M5116"]))
