@@ -22,7 +22,7 @@ test: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 # docs/columns.md and docs/rules.md are written from the schema and the rules.
 docs: .venv/installed

@@ -16,6 +16,7 @@ from claimlint.engine import Options, lint
 from claimlint.findings import Report
 from claimlint.readers import NotClaims
 from claimlint.readers.sniff import read
+from tests.damage import damaged
 from tests.test_cli import SAMPLES, check
 
 ROW = {
@@ -249,14 +250,6 @@ def test_damage_at_random_places(seed: int) -> None:
     chance = random.Random(seed)
     data = text(*({"Claim #": f"A-{n}", "Patient": 'DOE "JACK"', "Mods": "GP,59"} for n in range(4))).encode()
     for _ in range(4):
-        at, kind = chance.randrange(len(data)), chance.randrange(5)
         noise = chance.choice([b'"', b"\n", b",", b"\xff", b"\0", b"\r", chance.randbytes(3)])
-        damaged = (
-            data[:at],
-            data[:at] + noise + data[at + len(noise) :],
-            data[:at] + noise + data[at:],
-            data[:at] + data[at + chance.randrange(1, 200) :],
-            data[:at] + data[chance.randrange(len(data)) :],
-        )[kind]
         with contextlib.suppress(NotClaims):
-            linted(damaged)
+            linted(damaged(data, chance, noise))

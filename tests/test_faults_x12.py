@@ -15,6 +15,7 @@ from claimlint.findings import Report
 from claimlint.readers import NotClaims, Read
 from claimlint.readers.sniff import read
 from claimlint.write import x12_text
+from tests.damage import damaged
 from tests.test_cli import check
 
 IDS = ("A", "B", "C")
@@ -441,18 +442,8 @@ def survives(data: bytes) -> Read | None:
 @pytest.mark.parametrize("seed", range(40))
 def test_damage_at_random_places(seed: int) -> None:
     chance = random.Random(seed)
-    data = PLAIN.encode()
     for _ in range(4):
-        at, kind = chance.randrange(len(data)), chance.randrange(5)
-        noise = chance.randbytes(chance.randrange(1, 5))
-        damaged = (
-            data[:at],
-            data[:at] + noise + data[at + len(noise) :],
-            data[:at] + noise + data[at:],
-            data[:at] + data[at + chance.randrange(1, 200) :],
-            data[:at] + data[chance.randrange(len(data)) :],
-        )[kind]
-        survives(damaged)
+        survives(damaged(PLAIN.encode(), chance, chance.randbytes(chance.randrange(1, 5))))
 
 
 @pytest.mark.parametrize("cut", range(110, len(PLAIN), 97))
