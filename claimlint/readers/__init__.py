@@ -97,6 +97,10 @@ class NotClaims(Exception):
         self.code = code
 
 
+class NoHeadings(NotClaims):
+    """As a CSV it has no heading row."""
+
+
 def shown(text: str) -> str:
     """Text from a file as it may go to a terminal: control, direction and zero-width characters made visible."""
     if text.isascii() and text.isprintable():

@@ -17,7 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from claimlint.lines import Column, heading_key
-from claimlint.readers import NotClaims
+from claimlint.readers import NoHeadings, NotClaims
 from claimlint.readers import cells as c
 from claimlint.readers.headings import Headings, assign, no_headings, score
 from claimlint.readers.scan import Ints, classify, line_starts
@@ -112,7 +112,7 @@ def _find_headings(
     known, sheet.separator, at = best
     records = _records(sheet, sheet.separator, first)
     if known < min(2, len(needed)):
-        raise NotClaims(no_headings([row for row, _ in records[:5]], columns))
+        raise NoHeadings(no_headings([row for row, _ in records[:5]], columns))
     names, body = records[at]
     while names and not names[-1]:
         names.pop()

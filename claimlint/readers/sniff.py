@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from claimlint.readers import NotClaims, Place, Problem, Read, csv, text, x12
+from claimlint.readers import NoHeadings, NotClaims, Place, Problem, Read, csv, text, x12
 from claimlint.readers.spans import Delimiters
 
 _ELSEWHERE = (
@@ -51,9 +51,14 @@ def sniff(data: bytes) -> str:
 
 def read(data: bytes, mapping: Mapping[str, str], form: str | None = None) -> Read:
     """Read one file in whatever format it is (or in `form`). Raises NotClaims where it is no claim file at all."""
-    form = form or sniff(data)
+    told, form = form, form or sniff(data)
     if form == "csv":
-        return csv.read(data, mapping=mapping)
+        try:
+            return csv.read(data, mapping=mapping)
+        except NoHeadings as error:
+            if told:
+                raise
+            raise NotClaims(f"neither X12 (no ISA segment) nor XML, and as a CSV: {error}") from None
     if form == "xml":
         return _read_xml(data)
     decoded = text.decode(data)

@@ -54,6 +54,8 @@ _ELSEWHERE = {
 # By libxml2's numbers. Its own messages may quote the document, and so patient data.
 _FAULTS = {
     5: "something follows the end of the document",
+    39: "a tag or its attribute is not closed",
+    40: "a tag or its attribute is not closed",
     73: "a tag does not end with >",
     76: "an end tag does not match its start tag",
     77: "the document breaks off",
