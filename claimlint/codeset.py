@@ -1,24 +1,29 @@
 """Codesets: what claimlint knows of procedures, diagnoses, modifiers and places, each row dated and with its source.
 
-The files are data (`codesets/*.csv`, `icd10cm.parquet`), read once a run and only when asked for.
+The files are data (`codesets/*.csv`, `icd10cm.parquet`), read once a run and only when asked for. Over what is shipped
+lie what the practice imported (`store`) and its own folders (overlays): a later layer's rows for a code replace all of
+the earlier one's.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import functools
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import polars as pl
 
-from claimlint import ClaimlintError
+from claimlint import ClaimlintError, store
 
 _PACKAGED = Path(__file__).parent / "codesets"
 _CHECKOUT = Path(__file__).parents[1] / "codesets"
 _DATES = ("effective_from", "effective_to")
-_FLAGS = ("verify", "unlisted", "s_code", "excluded", "modifier_allowed", "was_billable")
-_INTEGERS = ("minutes_per_unit", "units_per_day")
+_FLAGS = ("verify", "unlisted", "s_code", "excluded", "modifier_allowed")
+_INTEGERS = ("minutes_per_unit", "units_per_day", "units")
 # What every row of every codeset says of itself.
 _PROVENANCE = ("source", "effective_from", "effective_to", "verify")
 _PROCEDURE = {
@@ -41,7 +46,7 @@ _PROCEDURE_FACTS = {
     "disciplines": "discipline",
     "groups": "groups",
     "minutes_per_unit": "minutes a unit",
-    "units_per_day": "units a day",
+    "units_per_day": "units a session",
     "replacement": "replaced by",
     "medicare_status": "Medicare",
 }
@@ -52,11 +57,59 @@ _SMALL_TABLES = {
     "claim_filing_indicators": "claim filing indicator",
     "carc": "denial code (CARC)",
 }
-_CHILDREN_SHOWN = 6
+_CHILDREN_SHOWN, _PAIRS_SHOWN = 6, 24
+
+
+# What tells one row of a table from the next, where that is not its code.
+KEYS = {
+    "ncci_pairs": ["column1", "column2"],
+    "diagnosis_groups": ["group", "prefix"],
+    "decompression_terms": ["pattern"],
+    "local_codes": ["pattern"],
+    "authorization_placeholders": ["pattern"],
+}
+# A diagnosis without its dot: a letter, a digit (since April 2026 a letter too, as in QA00), then digits and letters.
+DIAGNOSIS = "[A-Z](?:[0-9][0-9A-Z]|[A-HJ-NP-Z][0-9])[0-9A-Z]{0,4}"
+# The ICD-10-CM releases that are shipped: the first day of the last one, and the last day that they speak for.
+_ICD10CM_BEGINS, _ICD10CM_ENDS = dt.date(2025, 10, 1), dt.date(2026, 9, 30)
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_forgetful: list[Callable[[], None]] = []
+_overlays: tuple[Path, ...] = ()
 
 
 class CodesetError(ClaimlintError):
     """A codeset file is missing or malformed; the message names the file, the line and what to do."""
+
+
+def kept(function: _F) -> _F:
+    """Work a result out once for as long as the layers stay the same (see `use` and `forget`)."""
+    cached = functools.cache(function)
+    _forgetful.append(cached.cache_clear)
+    return cached  # type: ignore[return-value]
+
+
+def forget() -> None:
+    """Read every codeset again when it is next asked for."""
+    store.forget()
+    for clear in _forgetful:
+        clear()
+
+
+def use(overlays: Sequence[Path]) -> None:
+    """Lay these folders over what is shipped and imported, the last on top. Raises CodesetError if one is not there."""
+    global _overlays
+    for folder in overlays:
+        if not folder.is_dir():
+            raise CodesetError(f"{folder}: there is no such folder of codesets; correct `overlays` in claimlint.toml")
+    if tuple(overlays) != _overlays:
+        _overlays = tuple(overlays)
+        forget()
+
+
+def folders() -> tuple[Path, ...]:
+    """The folders of codesets, the shipped one first."""
+    return (directory(), *_overlays)
 
 
 def directory() -> Path:
@@ -64,23 +117,54 @@ def directory() -> Path:
     return _PACKAGED if _PACKAGED.is_dir() else _CHECKOUT
 
 
-@functools.cache
+def tables() -> list[str]:
+    """The names of the shipped tables."""
+    return sorted(path.stem for path in directory().glob("*.csv"))
+
+
+@kept
 def table(name: str) -> pl.DataFrame:
     """One codeset as a table: `effective_from` and `effective_to` Date, flags Boolean, the rest String or Int64.
 
     An empty flag is false; any other empty cell is null. Raises CodesetError, naming file and line, when the file is
     missing, lacks source, dates or `verify`, or has a value that cannot be read.
     """
-    path = directory() / f"{name}.csv"
+    result = read_table(directory() / f"{name}.csv")
+    layers = [read_import(each.path, result) for each in store.imports(name)]
+    layers += [
+        read_table(path, result, KEYS.get(name, ["code"])) for f in _overlays if (path := f / f"{name}.csv").is_file()
+    ]
+    for layer in layers:
+        result = pl.concat([result.join(layer, on=KEYS.get(name, ["code"]), how="anti"), layer], how="diagonal")
+    return result
+
+
+def read_import(path: Path, like: pl.DataFrame) -> pl.DataFrame:
+    """An imported table, as it was read when it was imported."""
+    imported = pl.read_parquet(path)
+    return imported.select(c for c in imported.columns if c in like.columns)
+
+
+def read_table(path: Path, like: pl.DataFrame | None = None, keys: Sequence[str] = ()) -> pl.DataFrame:
+    """A CSV in the layout of the shipped codesets. Raises CodesetError.
+
+    With `like`, a practice's own table in the layout of that one: it needs its keys, source, dates and `verify`, and
+    may leave other columns out.
+    """
     try:
         raw = pl.read_csv(path, infer_schema=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise CodesetError(f"{path}: {error}; reinstall claimlint or restore the file") from None
-    lacking = [c for c in _PROVENANCE if c not in raw.columns]
+    key = list(keys) or (KEYS.get(path.stem, ["code"]) if like is not None else [])
+    lacking = [c for c in (*key, *_PROVENANCE) if c not in raw.columns]
     if lacking:
         raise CodesetError(
             f"{path}:1: no column {', '.join(lacking)}; every codeset ends with {', '.join(_PROVENANCE)}"
         )
+    if like is not None:
+        for name in set(raw.columns) - set(like.columns):
+            near = difflib.get_close_matches(name, like.columns, 1)
+            raise CodesetError(f"{path}:1: unknown column {name!r}" + (f"; did you mean {near[0]}?" if near else ""))
     casts = [pl.col(c).str.to_date("%Y-%m-%d", strict=False) for c in _DATES]
     casts += [pl.col(c).cast(pl.Int64, strict=False) for c in _INTEGERS if c in raw.columns]
     casts += [pl.col(c).fill_null("0").replace_strict({"0": False, "1": True}, default=None, return_dtype=pl.Boolean)
@@ -92,6 +176,8 @@ def table(name: str) -> pl.DataFrame:
         if column in raw.columns:
             _refuse(path, typed[column].is_null() & raw[column].is_not_null(), raw[column], f"{column} must be {what}")
     _refuse(path, raw["source"].is_null(), raw["source"], "every row must name its source")
+    for column in key:
+        _refuse(path, raw[column].is_null(), raw[column], f"every row must have a {column}")
     ends_early = (typed["effective_to"] < typed["effective_from"]).fill_null(False)
     _refuse(path, ends_early, raw["effective_to"], "it ends before it begins")
     return typed
@@ -104,7 +190,7 @@ def _refuse(path: Path, bad: pl.Series, values: pl.Series, why: str) -> None:
         raise CodesetError(f"{path}:{row[0] + 2}: {why}, not {values[row[0]] or ''!r}; correct or restore the file")
 
 
-@functools.cache
+@kept
 def pattern(group: str) -> str:
     """A regular expression for the undotted diagnoses of a group, anchored at the start."""
     groups = table("diagnosis_groups")
@@ -114,7 +200,7 @@ def pattern(group: str) -> str:
     return f"^(?:{'|'.join(sorted(prefixes))})"
 
 
-@functools.cache
+@kept
 def decompression_pattern() -> tuple[str, str]:
     """Expressions over lower-case text: words for motorised decompression, and phrases to leave out before looking."""
     terms = table("decompression_terms")
@@ -122,19 +208,19 @@ def decompression_pattern() -> tuple[str, str]:
     return f"({'|'.join(wanted)})", f"(?:{'|'.join(excluded)})"
 
 
-@functools.cache
+@kept
 def local_code_pattern() -> str:
     """An expression for home-grown and local procedure codes."""
     return f"(?:{'|'.join(table('local_codes')['pattern'])})"
 
 
-@functools.cache
+@kept
 def placeholder_pattern() -> str:
     """An expression for what is written where a prior authorization number should be."""
     return f"(?:{'|'.join(table('authorization_placeholders')['pattern'])})"
 
 
-@functools.cache
+@kept
 def _procedures() -> pl.DataFrame:
     words = [pl.col(c).fill_null("").str.split(" ").list.drop_nulls() for c in ("procedure_groups", "disciplines")]
     words = [w.list.eval(pl.element().filter(pl.element() != "")) for w in words]
@@ -146,23 +232,114 @@ def procedure_columns(lines: pl.DataFrame) -> pl.DataFrame:
 
     Columns: procedure_label, procedure_kind (S supervised, T timed, U untimed, E evaluation, D equipment),
     procedure_groups and disciplines (List[String]), therapy (A always, M sometimes), units_per_day (units of service),
-    is_unlisted, is_s_code, procedure_from, procedure_to (Date), replacement, medicare_status.
+    is_unlisted, is_s_code, procedure_from, procedure_to (Date), replacement, medicare_status; list_begins and list_ends
+    (Date: the days for which a full list of the code's kind was imported; null for none) and is_listed (Boolean: the
+    code is in that list).
     """
-    return _procedures().filter(pl.col("procedure").is_in(lines["procedure"].unique().implode()))
+    wanted = lines["procedure"].drop_nulls().unique().sort()
+    known = pl.DataFrame({"procedure": wanted}, schema={"procedure": pl.String})
+    known = known.join(_procedures(), on="procedure", how="left", maintain_order="left")
+    parts = [_listed(kind, wanted.filter(wanted.str.contains(form))) for kind, form in _LISTS.items()]
+    known = known.join(pl.concat(parts), on="procedure", how="left", maintain_order="left")
+    # What claimlint ships says more of a code than a list does.
+    return known.with_columns(
+        pl.coalesce("procedure_label", "list_label").alias("procedure_label"),
+        pl.coalesce("procedure_from", "list_from").alias("procedure_from"),
+        pl.coalesce("procedure_to", "list_to").alias("procedure_to"),
+    ).drop("list_label", "list_from", "list_to")
 
 
-@functools.cache
+_LISTS = {"cpt": "^[0-9]", "hcpcs": "^[A-Z]"}
+_LISTED = {"procedure": pl.String, "list_label": pl.String, "list_from": pl.Date, "list_to": pl.Date,
+           "list_begins": pl.Date, "list_ends": pl.Date, "is_listed": pl.Boolean}  # fmt: skip
+
+
+def _listed(kind: str, codes: pl.Series) -> pl.DataFrame:
+    """What the imported lists of a kind say of codes: columns of `_LISTED`; no rows where none was imported."""
+    lists = store.imports(kind)
+    if not lists or not len(codes):
+        return pl.DataFrame(schema=_LISTED)
+    found: dict[str, dict[str, Any]] = {}
+    for each in lists:  # the oldest first: what the next one lacks ended with it
+        rows = _scan(each.path, pl.col("code").is_in(codes.implode()))
+        here = {row["code"]: row for row in rows.iter_rows(named=True)}
+        for code, row in found.items():
+            if code not in here and row["list_to"] is None:
+                row["list_to"] = each.begins - dt.timedelta(days=1)
+        for code, row in here.items():
+            first = found.get(code, {}).get("list_from") or row["effective_from"]
+            new = first is None and each is not lists[0] and code not in found
+            found[code] = {
+                "list_label": row["label"] or f"in the imported list of {kind.upper()} codes",
+                "list_from": each.begins if new else first,
+                "list_to": row["effective_to"],
+            }
+    period = {"list_begins": lists[0].begins, "list_ends": lists[-1].ends}
+    none = {"list_label": None, "list_from": None, "list_to": None}
+    records = [{"procedure": c, **found.get(c, none), **period, "is_listed": c in found} for c in codes]
+    return pl.DataFrame(records, schema=_LISTED)
+
+
+def shipped_procedures(*, letters: bool, on: dt.date) -> list[str]:
+    """The shipped HCPCS (`letters`) or CPT codes that are in force on a day, without those that are not confirmed."""
+    rows = read_table(directory() / "procedures.csv")
+    in_force = (pl.col("effective_from").fill_null(on) <= on) & (pl.col("effective_to").fill_null(on) >= on)
+    sure = ~pl.col("verify") | (pl.col("effective_from").is_null() & pl.col("effective_to").is_null())
+    form = _LISTS["hcpcs" if letters else "cpt"]
+    return rows.filter(in_force & sure & pl.col("code").str.contains(form))["code"].to_list()
+
+
+def shipped_diagnoses() -> pl.Series:
+    """The billable codes of the last ICD-10-CM release that is shipped."""
+    return _scan(directory() / "icd10cm.parquet", pl.col("billable") & pl.col("effective_to").is_null())["code"]
+
+
+def shipped_titles() -> pl.DataFrame:
+    """Every shipped diagnosis, billable or not: code and title."""
+    return _scan(directory() / "icd10cm.parquet", pl.lit(True)).select("code", "title")
+
+
 def icd10cm_last_day() -> dt.date:
     """The last day that the loaded ICD-10-CM releases speak for; after it an unknown code may be new."""
-    return dt.date(2026, 9, 30)
+    return max([_ICD10CM_ENDS, *(each.ends for each in store.imports("icd10cm"))])
 
 
-def _icd10cm(condition: pl.Expr, columns: list[pl.Expr]) -> pl.DataFrame:
-    path = directory() / "icd10cm.parquet"
+def _scan(path: Path, condition: pl.Expr) -> pl.DataFrame:
     try:
-        return pl.scan_parquet(path).filter(condition).select(columns).collect()
+        return pl.scan_parquet(path).filter(condition).collect()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise CodesetError(f"{path}: {error}; reinstall claimlint or restore the file") from None
+
+
+def _icd10cm(condition: pl.Expr) -> pl.DataFrame:
+    """The dated table of diagnoses, for codes that a condition on `code` lets through, sorted by code.
+
+    The shipped releases, and over them each imported one: what it has is so from its first day on, what it lacks ended
+    the day before.
+    """
+    result = _scan(directory() / "icd10cm.parquet", condition)
+    for each in store.imports("icd10cm"):
+        before = each.begins - dt.timedelta(days=1)
+        newer = _scan(each.path, condition).rename({"billable": "is_billable", "title": "new_title"})
+        both = result.join(newer.with_columns(listed=True), on="code", how="full", coalesce=True, nulls_equal=True)
+        first, listed, billable = pl.col("billable").is_null(), pl.col("listed").fill_null(False), pl.col("is_billable")
+        # The release that is shipped may be imported again; it ends nothing.
+        later = pl.lit(each.begins > _ICD10CM_BEGINS)
+        result = both.with_columns(
+            billable=pl.coalesce(billable, "billable"),
+            title=pl.coalesce("new_title", "title"),
+            effective_from=pl.when(first).then(each.begins).otherwise("effective_from"),
+            effective_to=pl.when(~listed & later).then(pl.coalesce("effective_to", pl.lit(before))).when(~listed)
+            .then("effective_to"),
+            billable_to=pl.when(pl.col("billable") & ~billable).then(before).otherwise("billable_to"),
+            verify=pl.col("verify").fill_null(False),
+        ).select(result.columns).sort("code")  # fmt: skip
+    return result
+
+
+def diagnoses() -> pl.DataFrame:
+    """The whole dated table of diagnoses: code, billable, effective_from, effective_to, billable_to, verify, title."""
+    return _icd10cm(pl.lit(True))
 
 
 def diagnosis_status(codes: pl.Series) -> pl.DataFrame:
@@ -177,7 +354,7 @@ def diagnosis_status(codes: pl.Series) -> pl.DataFrame:
     names = {"code": "diagnosis", "billable": "diagnosis_billable", "effective_from": "diagnosis_from",
              "effective_to": "diagnosis_to", "billable_to": "diagnosis_billable_to",
              "title": "diagnosis_title"}  # fmt: skip
-    found = _icd10cm(pl.col("code").is_in(wanted.implode()), [pl.col(old).alias(new) for old, new in names.items()])
+    found = _icd10cm(pl.col("code").is_in(wanted.implode())).select(pl.col(o).alias(n) for o, n in names.items())
     children = _children(found.filter(~pl.col("diagnosis_billable"))["diagnosis"])
     every = pl.DataFrame({"diagnosis": wanted}, schema={"diagnosis": pl.String})
     joined = every.join(found, on="diagnosis", how="left", maintain_order="left")
@@ -189,11 +366,9 @@ def _children(headings: pl.Series) -> pl.DataFrame:
     """Columns diagnosis and diagnosis_children of headings: the billable codes below each that have not ended."""
     category, code = pl.col("diagnosis").str.head(3), pl.col("code")
     wanted = pl.DataFrame({"diagnosis": headings}, schema={"diagnosis": pl.String}).with_columns(category=category)
-    alive = pl.col("billable") & pl.col("effective_to").is_null()
-    below = _icd10cm(
-        alive & code.str.head(3).is_in(wanted["category"].unique().implode()),
-        [code, code.str.head(3).alias("category")],
-    )
+    below = _icd10cm(code.str.head(3).is_in(wanted["category"].unique().implode()))
+    below = below.filter(pl.col("billable") & pl.col("effective_to").is_null())
+    below = below.select(code, code.str.head(3).alias("category"))
     pairs = (
         wanted.join(below, on="category").filter(code.str.starts_with(pl.col("diagnosis"))).sort("diagnosis", "code")
     )
@@ -223,7 +398,9 @@ def describe(code: str, on: dt.date | None = None) -> list[tuple[str, str]]:
         if row["therapy"]:
             facts.append(("therapy", {"A": "always therapy", "M": "sometimes therapy"}[row["therapy"]]))
         facts += [(label, str(row[key])) for key, label in _PROCEDURE_FACTS.items() if row[key] is not None]
-        facts += _edits(wanted) + _source(row)
+        facts += _edits(wanted, on) + _source(row)
+    if not facts:
+        facts = _from_list(wanted)
     for name, what in _SMALL_TABLES.items():
         for row in table(name).filter(pl.col("code") == wanted).iter_rows(named=True):
             facts += [(what, row["label"]), ("in force", _period(row, on)), *_source(row)]
@@ -235,8 +412,54 @@ def describe(code: str, on: dt.date | None = None) -> list[tuple[str, str]]:
     return facts
 
 
+def _from_list(code: str) -> list[tuple[str, str]]:
+    """What the imported lists of CPT and HCPCS codes say of a code that claimlint itself does not know."""
+    row = procedure_columns(pl.DataFrame({"procedure": [code]})).row(0, named=True)
+    if not row["is_listed"]:
+        return []
+    kind = next(k for k, form in _LISTS.items() if re.search(form, code))
+    period = {"effective_from": row["procedure_from"], "effective_to": row["procedure_to"]}
+    files = ", ".join(name for each in store.imports(kind) for name in each.files)
+    return [
+        ("procedure", row["procedure_label"]),
+        ("in force", _period(period, None)),
+        ("source", f"imported: {files}"),
+    ]
+
+
+def ncci_pairs(codes: pl.Series) -> pl.DataFrame:
+    """The procedure-to-procedure edits that have one of these codes: the imported quarters, else the shipped selection.
+
+    Columns: column1, column2, modifier_indicator (0 never, 1 a modifier may pass it, 9 no longer), effective_from,
+    effective_to (Date; null is open), verify (Boolean: not confirmed).
+    """
+    either = pl.col("column1").is_in(codes.implode()) | pl.col("column2").is_in(codes.implode())
+    columns = ["column1", "column2", "modifier_indicator", "effective_from", "effective_to", "verify"]
+    if quarters := store.imports("ncci-ptp"):  # each has the whole history of its pairs
+        return _scan(quarters[-1].path, either).with_columns(verify=False).select(columns)
+    shipped = table("ncci_pairs").filter(either)
+    return shipped.with_columns(modifier_indicator=pl.col("modifier_allowed").cast(pl.Int8)).select(columns)
+
+
+def unit_limits(codes: pl.Series) -> pl.DataFrame:
+    """The most units of service a day of these codes: the imported quarters, else the shipped selection.
+
+    Columns: code, units, indicator (MAI 1 line, 2 date of service by policy, 3 date of service by practice; null: not
+    said), effective_from, effective_to (Date), verify (Boolean).
+    """
+    wanted = pl.col("code").is_in(codes.implode())
+    columns = ["code", "units", "indicator", "effective_from", "effective_to", "verify"]
+    parts = [
+        _scan(each.path, wanted).with_columns(effective_from=each.begins, effective_to=each.ends, verify=False)
+        for each in store.imports("ncci-mue")
+    ]
+    if not parts:
+        parts = [table("ncci_mue").filter(wanted).with_columns(indicator=pl.lit(None, pl.Int8))]
+    return pl.concat([p.select(columns) for p in parts])
+
+
 def _diagnosis(code: str, on: dt.date | None) -> list[tuple[str, str]]:
-    if not re.fullmatch(r"[A-Z][0-9][0-9A-Z]{1,5}", code):
+    if not re.fullmatch(DIAGNOSIS, code):
         return []
     row = diagnosis_status(pl.Series([code])).row(0, named=True)
     if not row["diagnosis_known"]:
@@ -254,10 +477,21 @@ def _diagnosis(code: str, on: dt.date | None) -> list[tuple[str, str]]:
     return facts
 
 
-def _edits(code: str) -> list[tuple[str, str]]:
-    pairs = table("ncci_pairs").filter((pl.col("column1") == code) | (pl.col("column2") == code))
-    others = [f"{r['column1']}/{r['column2']}" for r in pairs.iter_rows(named=True)]
-    return [("NCCI pairs", ", ".join(others) + " (verify against CMS's current table)")] if others else []
+def _edits(code: str, on: dt.date | None) -> list[tuple[str, str]]:
+    codes, day = pl.Series([code]), pl.lit(on or dt.date.today())
+    in_force = (pl.col("effective_from").fill_null(day) <= day) & (pl.col("effective_to").fill_null(day) >= day)
+    facts: list[tuple[str, str]] = []
+    limits = unit_limits(codes).filter(in_force)
+    if limits.height:
+        facts.append(("units a day", f"at most {limits['units'][-1]} (NCCI MUE){_unsure(limits)}"))
+    pairs = ncci_pairs(codes).filter(in_force & (pl.col("modifier_indicator") != 9))
+    others = [f"{r['column1']}/{r['column2']}" for r in pairs.head(_PAIRS_SHOWN).iter_rows(named=True)]
+    more = f" and {pairs.height - len(others):,} more" if pairs.height > len(others) else ""
+    return facts + ([("NCCI pairs", ", ".join(others) + more + _unsure(pairs))] if others else [])
+
+
+def _unsure(rows: pl.DataFrame) -> str:
+    return " (not confirmed: import CMS's current table)" if rows["verify"].any() else ""
 
 
 def _period(row: dict[str, dt.date | None], on: dt.date | None) -> str:

@@ -79,7 +79,7 @@ def check(paths: Sequence[str], options: Options) -> Report:
         notes += [f"{path}: {note}" for note in register.notes] if register else []
     report = lint(reads, options, auths, docs)
     report.findings[:0] = [_file_finding(*each) for each in failed]
-    report.notes = notes
+    report.notes = notes + report.notes
     _order(report)
     report.summary = _summary(report, len(reads) + len(failed), time.monotonic() - began)
     return report
@@ -120,6 +120,12 @@ def lint(
     findings += evaluation.findings()
     report = Report(findings, evaluation.not_checked, [(n, u) for n, r in reads for u in r.unreadable], {})
     checked = table.select("claim_key").n_unique()
+    last = codeset.icd10cm_last_day()
+    if later := table.filter(pl.col("service_date") > last).height:
+        report.notes.append(
+            f"ICD-10-CM is loaded to {last}, and {later:,} service lines are later: codes that were good then are "
+            "taken as good; import the next release with `claimlint codesets import icd10cm FILE`"
+        )
     report.summary = {
         "claims_read": sum(r.claims for _, r in reads),
         "claims_checked": checked,
@@ -293,7 +299,9 @@ class _Evaluation:
             masks = table.lazy().select(finds.when.alias(str(i)) for i, (_, finds) in enumerate(cases)).collect()
             for i, (rule, finds) in enumerate(cases):
                 where = masks[str(i)].arg_true()
-                if len(where):
+                if len(where) and finds.unchecked:
+                    self._cannot(rule, finds.unchecked.format(count=f"{len(where):,}"), finds.hint, whole=False)
+                elif len(where):
                     # Windows in `values` look at the whole view, so they are worked out before the hits are taken.
                     values = table.lazy().select(e.alias(n) for n, e in (finds.values or {}).items()).collect()
                     hits = table[where].hstack(values[where]) if values.width else table[where]

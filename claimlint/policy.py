@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
-import functools
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -49,6 +48,12 @@ KEYS: dict[str, tuple[pl.DataType, str]] = {
     "timely_filing_days": (pl.Int64(), "days from service to receipt of the claim"),
     "onset_date_required": (pl.Boolean(), "onset or initial treatment date is required"),
     "diagnosis_group": (pl.String(), "group of diagnoses that support the procedure"),
+}
+# What keys of free text may say.
+CHOICES = {
+    "coverage": ("covered", "not-covered", "investigational", "authorization-needed", "documentation-needed"),
+    "notice": ("abn", "organization-determination", "waiver", "estimate"),
+    "units_rule": ("cms", "ama"),
 }
 _ABOUT = {"id", "title", "procedures", "groups", "effective_from", "effective_to", "citation", "url", "verify"}
 _PACK = {"class", "name", "ids", "names", "states", "filing_indicators", "policy"}
@@ -135,10 +140,10 @@ class Pack:
         return rank + 4 if any(f" {re.sub(r'[^a-z0-9]+', ' ', n)} " in name for n in self.names) else 0
 
 
-@functools.cache
+@codeset.kept
 def packs() -> tuple[Pack, ...]:
-    """Every pack of the codesets. Raises PackError."""
-    return tuple(load(path) for path in sorted((codeset.directory() / "payers").glob("*.toml")))
+    """Every pack of the codesets, those of the practice's own folders last. Raises PackError."""
+    return tuple(load(path) for folder in codeset.folders() for path in sorted((folder / "payers").glob("*.toml")))
 
 
 def load(path: Path) -> Pack:

@@ -20,7 +20,7 @@ REGISTERS = (
 
 
 def claimlint(
-    *args: str | Path, stdin: bytes = b"", env: dict[str, str] | None = None
+    *args: str | Path, stdin: bytes = b"", env: dict[str, str] | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own; no traceback may ever reach its user."""
     ran = subprocess.run(
@@ -29,6 +29,7 @@ def claimlint(
         capture_output=True,
         check=False,
         env={**os.environ, **(env or {})},
+        cwd=cwd,
     )
     out, err = ran.stdout.decode(), ran.stderr.decode()
     assert "Traceback" not in err + out

@@ -13,16 +13,13 @@ import pytest
 
 from claimlint import codeset
 from claimlint.codeset import CodesetError
+from claimlint.engine import Options
+from claimlint.engine import check as lint
+from claimlint.examples import BASE
+from claimlint.write import csv_text
 
 TABLES = sorted(path.stem for path in codeset.directory().glob("*.csv"))
 SOURCES = (codeset.directory() / "SOURCES.md").read_text(encoding="utf-8")
-KEYS = {
-    "ncci_pairs": ["column1", "column2"],
-    "diagnosis_groups": ["group", "prefix"],
-    "decompression_terms": ["pattern"],
-    "local_codes": ["pattern"],
-    "authorization_placeholders": ["pattern"],
-}
 
 
 @pytest.fixture
@@ -30,9 +27,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the codesets that a test may break."""
     shutil.copytree(codeset.directory(), tmp_path / "codesets")
     monkeypatch.setattr(codeset, "directory", lambda: tmp_path / "codesets")
-    codeset.table.cache_clear()
+    codeset.forget()
     yield tmp_path / "codesets"
-    codeset.table.cache_clear()
+    codeset.forget()
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -48,7 +45,7 @@ def test_every_row_has_a_source_and_dates_that_make_sense(name: str) -> None:
 
 @pytest.mark.parametrize("name", TABLES)
 def test_no_two_rows_speak_for_the_same_code_on_the_same_day(name: str) -> None:
-    keys = KEYS.get(name, ["code"])
+    keys = codeset.KEYS.get(name, ["code"])
     rows = codeset.table(name).with_columns(
         begin=pl.col("effective_from").fill_null(dt.date.min), end=pl.col("effective_to").fill_null(dt.date.max)
     )
@@ -94,8 +91,7 @@ def test_every_diagnosis_prefix_is_the_beginning_of_a_code() -> None:
 
 def test_units_and_flags_that_are_not_sure_are_marked() -> None:
     assert codeset.table("ncci_pairs").filter(pl.col("effective_from").is_null())["verify"].all()
-    timed = codeset.table("procedures").filter((pl.col("kind") == "T") & pl.col("units_per_day").is_not_null())
-    assert timed["verify"].all()
+    assert codeset.table("ncci_mue")["verify"].all()
 
 
 @pytest.mark.parametrize(
@@ -151,3 +147,28 @@ def test_a_damaged_table_of_diagnoses_is_named(folder: Path) -> None:
     (folder / "icd10cm.parquet").write_bytes(b"PAR1 not really")
     with pytest.raises(CodesetError, match=r"icd10cm\.parquet"):
         codeset.diagnosis_status(pl.Series(["M5116"]))
+
+
+def test_two_thousand_claims_with_codes_of_the_full_release_raise_no_false_finding(tmp_path: Path) -> None:
+    day = dt.date(2026, 5, 4)
+    valid = codeset.diagnoses().filter(
+        pl.col("billable") & (pl.col("effective_from").fill_null(day) <= day) & pl.col("effective_to").is_null()
+    )
+    codes = valid["code"].sample(2_000, seed=1).to_list()
+    rows = [
+        BASE | {"claim_id": f"R-{n}", "diagnoses": [code], "service_date": str(day), "member_id": f"W{n}"}
+        for n, code in enumerate(codes)
+    ]
+    path = tmp_path / "claims.csv"
+    path.write_text(csv_text(rows))
+    report = lint([str(path)], Options(as_of=dt.date(2026, 5, 10)))
+    assert report.summary["claims_checked"] == 2_000
+    assert [f.message for f in report.findings if f.code in ("COD150", "COD151", "COD152", "STR017")] == []
+
+
+def test_made_up_codes_beside_them_are_found(tmp_path: Path) -> None:
+    path = tmp_path / "claims.csv"
+    path.write_text(csv_text([BASE | {"claim_id": c, "diagnoses": [c]} for c in ("M5199", "QA9Z", "ZZZ", "M51.1")]))
+    report = lint([str(path)], Options(as_of=dt.date(2026, 2, 2)))
+    found = {f.claim_id: f.code for f in report.findings if f.code in ("COD150", "COD151", "COD152")}
+    assert found == {"M5199": "COD151", "QA9Z": "COD151", "ZZZ": "COD150", "M51.1": "COD152"}

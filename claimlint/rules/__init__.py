@@ -4,7 +4,7 @@ A rule's code, name, severity and message stand in its decorator, what it is abo
 `all_rules` collects them. `claimlint rule`, the documentation and the tests read the same records.
 
 Examples in a docstring stand under a line `Flagged:` or `Clean:`. Each line of an example is a service line, written
-as `column=value` pairs laid over a claim that is clean; see `tests/examples.py`.
+as `column=value` pairs laid over a claim that is clean; see `claimlint.examples`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class Finds:
     """One condition of a rule, where it needs more than an expression.
 
     `field` is the column at fault, `severity` may be an expression giving one of `error`, `warning`, `info`;
-    `values` are named expressions for the message's placeholders; `view` is another view than the rule's.
+    `values` are named expressions for the message's placeholders; `view` is another view than the rule's. With
+    `unchecked` the hits are no findings: the summary says of the rule what could not be checked (`{count}` of them),
+    and the hint what would enable it.
     """
 
     when: pl.Expr
@@ -50,6 +52,7 @@ class Finds:
     severity: pl.Expr | None = None
     values: dict[str, pl.Expr] | None = None
     view: View | None = None
+    unchecked: str = ""
 
 
 @dataclass(frozen=True)

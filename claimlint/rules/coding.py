@@ -84,22 +84,33 @@ def malformed_procedure_code() -> list[Finds]:
     carc="181",
     field="procedure",
     message="{procedure} is not in the loaded codesets, so its rules were not checked",
-    hint="check the code; claimlint ships the codes of decompression, traction and therapy only",
-    source="claimlint codesets/procedures.csv",
+    hint="check the code; claimlint ships the codes of decompression, traction and therapy only; for others import a "
+    "full list: claimlint codesets import",
+    source="claimlint codesets/procedures.csv; the lists of CPT and HCPCS codes that were imported",
 )
-def unknown_procedure_code() -> pl.Expr:
+def unknown_procedure_code() -> list[Finds]:
     """A well-formed code that is in no loaded codeset.
 
     It may be right: claimlint ships the codes of its field, not all of CPT, which is licensed. It is said so that
-    nobody takes silence for approval.
+    nobody takes silence for approval. Where the full list of CPT or HCPCS codes of the date was imported, a code that
+    is not in it is an error.
 
     Flagged:
         procedure=27447
     Clean:
         procedure=97140
     """
-    known = pl.col("procedure_label").is_not_null()
-    return pl.col("procedure").str.contains(_FORM) & ~known & ~_is_local()
+    unknown = pl.col("procedure").str.contains(_FORM) & pl.col("procedure_label").is_null() & ~_is_local()
+    listed = pl.col("service_date").is_between("list_begins", "list_ends").fill_null(False)
+    return [
+        Finds(unknown & ~listed),
+        Finds(
+            unknown & listed,
+            message="{procedure} is not in the list of codes in force on {service_date} that was imported",
+            hint="correct the code; the payer rejects it",
+            severity=pl.lit("error"),
+        ),
+    ]
 
 
 @rule(

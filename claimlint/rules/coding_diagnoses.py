@@ -8,7 +8,7 @@ from claimlint import codeset
 from claimlint.rules import Finds, rule
 from claimlint.vocabulary import has_line, is_icd9, is_procedure_as_diagnosis
 
-_FORM = r"^[A-Z][0-9][0-9A-Z][0-9A-Z]{0,4}$"
+_FORM = f"^{codeset.DIAGNOSIS}$"
 _ICD10CM = "CDC/CMS ICD-10-CM (codesets/SOURCES.md names the release)"
 
 
@@ -92,6 +92,12 @@ def unknown_diagnosis_code() -> list[Finds]:
     dated = date <= codeset.icd10cm_last_day()
     return [
         Finds(_well_formed() & ~known & dated & ~is_icd9()),
+        Finds(
+            _well_formed() & ~known & ~dated & ~is_icd9(),
+            unchecked="{count} diagnoses on claims are unknown to ICD-10-CM as loaded, to "
+            f"{codeset.icd10cm_last_day()}, and may be newer",
+            hint="claimlint codesets import icd10cm FILE",
+        ),
         Finds(
             known & (date > pl.col("diagnosis_to")),
             message="{diagnosis_text} ended on {diagnosis_to}; the date of service is {service_date}",

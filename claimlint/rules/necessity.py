@@ -20,7 +20,7 @@ from claimlint.vocabulary import (
     policy,
 )
 
-_ICD10 = r"^[A-Z][0-9][0-9A-Z]{1,5}$"
+_ICD10 = f"^{codeset.DIAGNOSIS}$"
 # PWK02 of a professional claim; AA (available on request) goes without a control number.
 _TRANSMISSIONS = ("AA", "BM", "EL", "EM", "FT", "FX")
 # Entries under imaging that say that there is none, or that it showed nothing.
