@@ -118,6 +118,7 @@ class Pack:
     states: frozenset[str]
     filing_indicators: frozenset[str]
     policies: tuple[Policy, ...]
+    layer: int = 0  # 0 shipped, then the practice's own folders
 
     def matches(
         self, payer_id: str | None, payer_name: str | None, state: str | None, indicator: str | None = None
@@ -143,10 +144,11 @@ class Pack:
 @codeset.kept
 def packs() -> tuple[Pack, ...]:
     """Every pack of the codesets, those of the practice's own folders last. Raises PackError."""
-    return tuple(load(path) for folder in codeset.folders() for path in sorted((folder / "payers").glob("*.toml")))
+    layers = enumerate(codeset.folders())
+    return tuple(load(path, n) for n, folder in layers for path in sorted((folder / "payers").glob("*.toml")))
 
 
-def load(path: Path) -> Pack:
+def load(path: Path, layer: int = 0) -> Pack:
     """Read and check one pack. Raises PackError naming the file, the key and the nearest right key."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -166,6 +168,7 @@ def load(path: Path) -> Pack:
         states=frozenset(raw.get("states", [])),
         filing_indicators=frozenset(raw.get("filing_indicators", [])),
         policies=tuple(_policy(path, name, entry) for entry in raw.get("policy", [])),
+        layer=layer,
     )
 
 
@@ -290,7 +293,7 @@ def _resolve(
     speaking: tuple[tuple[int, int], ...], procedure: str | None, groups: frozenset[str], on: dt.date | None
 ) -> dict[str, Policy]:
     """By key, the policy that decides."""
-    best: dict[str, tuple[int, int, dt.date, Policy]] = {}
+    best: dict[str, tuple[int, int, int, dt.date, Policy]] = {}
     if on is None:
         return {}
     for rank, number in speaking:
@@ -298,11 +301,11 @@ def _resolve(
             about = each.covers(procedure, groups)
             if not about or not each.in_force(on):
                 continue
-            claim = (rank, about, each.effective_from or dt.date.min, each)
+            claim = (rank, packs()[number].layer, about, each.effective_from or dt.date.min, each)
             for key in each.values:
-                if key not in best or claim[:3] > best[key][:3]:
+                if key not in best or claim[:4] > best[key][:4]:
                     best[key] = claim
-    return {key: claim[3] for key, claim in best.items()}
+    return {key: claim[4] for key, claim in best.items()}
 
 
 def _source(policy: Policy) -> str:

@@ -61,6 +61,19 @@ def test_an_overlay_of_packs_and_tables_speaks_for_its_payers(practice: Path) ->
     assert str(practice / "ours") in claimlint("codesets", "list", cwd=practice).stdout
 
 
+def test_a_pack_of_ones_own_for_a_whole_class_comes_before_the_shipped_one(practice: Path) -> None:
+    pack = practice / "ours" / "payers" / "lakeside.toml"
+    pack.write_text(PACK.replace('names = ["lakeside employers"]\n', "").replace("effective_from", "# effective_from"))
+    rows = [
+        BASE | {"procedure": "S9090", "units": "1"},
+        BASE | {"claim_id": "A", "procedure": "S9090", "payer_name": "AETNA"},
+    ]
+    (practice / "claims.csv").write_text(csv_text(rows))
+    ran = claimlint("check", "claims.csv", "--as-of", "2026-02-02", "--output-format", "json", cwd=practice)
+    found = json.loads(ran.stdout)["findings"]
+    assert [f["claim_id"] for f in found if f["code"] == "PAY401"] == ["A"], "Aetna's shipped pack is narrower"
+
+
 def test_the_configuration_is_found_above_and_may_be_named(practice: Path) -> None:
     below = practice / "exports" / "today"
     below.mkdir(parents=True)
