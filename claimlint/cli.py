@@ -255,14 +255,13 @@ def rule(selector: str | None, output_format: str) -> None:
 @_configured
 def code(code: str, on: dt.date | None, payer: str | None) -> int:
     """Say what is known of a code: status, kind, edits, policies, sources."""
-    from claimlint import codeset, policy
+    from claimlint.reports.code import describe
 
     on = on or dt.date.today()
-    facts = codeset.describe(code, on)
-    if not facts:
+    rows = describe(code, payer, on)
+    if not rows:
         click.echo(f"{code.upper()}: not in any loaded codeset")
         return 1
-    rows = [*facts, *policy.explain(code, payer, on)]
     width = max(len(label) for label, _ in rows)
     click.echo(f"{code.upper()} on {on.isoformat()}")
     for label, value in rows:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import functools
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,25 +40,7 @@ _PROCEDURE = {
     "replacement": "replacement",
     "medicare_status": "medicare_status",
 }
-_KINDS = {"S": "supervised", "T": "timed", "U": "untimed", "E": "evaluation", "D": "equipment"}
-_PROCEDURE_FACTS = {
-    "disciplines": "discipline",
-    "groups": "groups",
-    "minutes_per_unit": "minutes a unit",
-    "units_per_day": "units a session",
-    "replacement": "replaced by",
-    "medicare_status": "Medicare",
-}
-_SMALL_TABLES = {
-    "modifiers": "modifier",
-    "place_of_service": "place of service",
-    "taxonomies": "taxonomy",
-    "claim_filing_indicators": "claim filing indicator",
-    "carc": "denial code (CARC)",
-}
-_CHILDREN_SHOWN, _PAIRS_SHOWN = 6, 24
-
-
+_CHILDREN_SHOWN = 6
 # What tells one row of a table from the next, where that is not its code.
 KEYS = {
     "ncci_pairs": ["column1", "column2"],
@@ -239,7 +220,7 @@ def procedure_columns(lines: pl.DataFrame) -> pl.DataFrame:
     wanted = lines["procedure"].drop_nulls().unique().sort()
     known = pl.DataFrame({"procedure": wanted}, schema={"procedure": pl.String})
     known = known.join(_procedures(), on="procedure", how="left", maintain_order="left")
-    parts = [_listed(kind, wanted.filter(wanted.str.contains(form))) for kind, form in _LISTS.items()]
+    parts = [_listed(kind, wanted.filter(wanted.str.contains(form))) for kind, form in LISTS.items()]
     known = known.join(pl.concat(parts), on="procedure", how="left", maintain_order="left")
     # What claimlint ships says more of a code than a list does.
     return known.with_columns(
@@ -249,7 +230,8 @@ def procedure_columns(lines: pl.DataFrame) -> pl.DataFrame:
     ).drop("list_label", "list_from", "list_to")
 
 
-_LISTS = {"cpt": "^[0-9]", "hcpcs": "^[A-Z]"}
+# What can be imported as a full list, and the codes that it is of.
+LISTS = {"cpt": "^[0-9]", "hcpcs": "^[A-Z]"}
 _LISTED = {"procedure": pl.String, "list_label": pl.String, "list_from": pl.Date, "list_to": pl.Date,
            "list_begins": pl.Date, "list_ends": pl.Date, "is_listed": pl.Boolean}  # fmt: skip
 
@@ -285,7 +267,7 @@ def shipped_procedures(*, letters: bool, on: dt.date) -> list[str]:
     rows = read_table(directory() / "procedures.csv")
     in_force = (pl.col("effective_from").fill_null(on) <= on) & (pl.col("effective_to").fill_null(on) >= on)
     sure = ~pl.col("verify") | (pl.col("effective_from").is_null() & pl.col("effective_to").is_null())
-    form = _LISTS["hcpcs" if letters else "cpt"]
+    form = LISTS["hcpcs" if letters else "cpt"]
     return rows.filter(in_force & sure & pl.col("code").str.contains(form))["code"].to_list()
 
 
@@ -380,53 +362,6 @@ def _children(headings: pl.Series) -> pl.DataFrame:
     )
 
 
-def dotted(diagnosis: str) -> str:
-    """`M5116` as `M51.16`."""
-    return f"{diagnosis[:3]}.{diagnosis[3:]}" if len(diagnosis) > 3 else diagnosis
-
-
-def describe(code: str, on: dt.date | None = None) -> list[tuple[str, str]]:
-    """What is known of a code in any codeset, as labels and values; empty when it is in none.
-
-    With `on`, each says when it is not in force on that day.
-    """
-    wanted = code.strip().upper()
-    facts: list[tuple[str, str]] = []
-    for row in table("procedures").filter(pl.col("code") == wanted).iter_rows(named=True):
-        facts += [("procedure", row["label"]), ("in force", _period(row, on))]
-        facts.append(("kind", _KINDS.get(row["kind"], row["kind"] or "not said")))
-        if row["therapy"]:
-            facts.append(("therapy", {"A": "always therapy", "M": "sometimes therapy"}[row["therapy"]]))
-        facts += [(label, str(row[key])) for key, label in _PROCEDURE_FACTS.items() if row[key] is not None]
-        facts += _edits(wanted, on) + _source(row)
-    if not facts:
-        facts = _from_list(wanted)
-    for name, what in _SMALL_TABLES.items():
-        for row in table(name).filter(pl.col("code") == wanted).iter_rows(named=True):
-            facts += [(what, row["label"]), ("in force", _period(row, on)), *_source(row)]
-    facts += _diagnosis(wanted.replace(".", ""), on)
-    if not facts:
-        for row in table("local_codes").iter_rows(named=True):
-            if re.search(row["pattern"], wanted):
-                facts += [("not a national code", row["label"]), ("use instead", row["use_instead"]), *_source(row)]
-    return facts
-
-
-def _from_list(code: str) -> list[tuple[str, str]]:
-    """What the imported lists of CPT and HCPCS codes say of a code that claimlint itself does not know."""
-    row = procedure_columns(pl.DataFrame({"procedure": [code]})).row(0, named=True)
-    if not row["is_listed"]:
-        return []
-    kind = next(k for k, form in _LISTS.items() if re.search(form, code))
-    period = {"effective_from": row["procedure_from"], "effective_to": row["procedure_to"]}
-    files = ", ".join(name for each in store.imports(kind) for name in each.files)
-    return [
-        ("procedure", row["procedure_label"]),
-        ("in force", _period(period, None)),
-        ("source", f"imported: {files}"),
-    ]
-
-
 def ncci_pairs(codes: pl.Series) -> pl.DataFrame:
     """The procedure-to-procedure edits that have one of these codes: the imported quarters, else the shipped selection.
 
@@ -456,50 +391,3 @@ def unit_limits(codes: pl.Series) -> pl.DataFrame:
     if not parts:
         parts = [table("ncci_mue").filter(wanted).with_columns(indicator=pl.lit(None, pl.Int8))]
     return pl.concat([p.select(columns) for p in parts])
-
-
-def _diagnosis(code: str, on: dt.date | None) -> list[tuple[str, str]]:
-    if not re.fullmatch(DIAGNOSIS, code):
-        return []
-    row = diagnosis_status(pl.Series([code])).row(0, named=True)
-    if not row["diagnosis_known"]:
-        return []
-    until = row["diagnosis_billable_to"]
-    billable = "yes" if row["diagnosis_billable"] else "no, needs more characters"
-    period = {"effective_from": row["diagnosis_from"], "effective_to": row["diagnosis_to"]}
-    facts = [("diagnosis", row["diagnosis_title"]), ("in force", _period(period, on))]
-    facts.append(("billable", billable + (f" since {until + dt.timedelta(days=1)}" if until else "")))
-    if row["diagnosis_children"]:
-        facts.append(("valid below it", row["diagnosis_children"]))
-    groups = [g for g in sorted(set(table("diagnosis_groups")["group"])) if re.match(pattern(g), code)]
-    facts.append(("groups", ", ".join(groups) or "none"))
-    facts.append(("source", f"ICD-10-CM, releases to {icd10cm_last_day().isoformat()}"))
-    return facts
-
-
-def _edits(code: str, on: dt.date | None) -> list[tuple[str, str]]:
-    codes, day = pl.Series([code]), pl.lit(on or dt.date.today())
-    in_force = (pl.col("effective_from").fill_null(day) <= day) & (pl.col("effective_to").fill_null(day) >= day)
-    facts: list[tuple[str, str]] = []
-    limits = unit_limits(codes).filter(in_force)
-    if limits.height:
-        facts.append(("units a day", f"at most {limits['units'][-1]} (NCCI MUE){_unsure(limits)}"))
-    pairs = ncci_pairs(codes).filter(in_force & (pl.col("modifier_indicator") != 9))
-    others = [f"{r['column1']}/{r['column2']}" for r in pairs.head(_PAIRS_SHOWN).iter_rows(named=True)]
-    more = f" and {pairs.height - len(others):,} more" if pairs.height > len(others) else ""
-    return facts + ([("NCCI pairs", ", ".join(others) + more + _unsure(pairs))] if others else [])
-
-
-def _unsure(rows: pl.DataFrame) -> str:
-    return " (not confirmed: import CMS's current table)" if rows["verify"].any() else ""
-
-
-def _period(row: dict[str, dt.date | None], on: dt.date | None) -> str:
-    begin, end = row["effective_from"], row["effective_to"]
-    span = f"{begin or 'always'} to {end or 'now'}"
-    in_force = on is None or ((begin or on) <= on <= (end or on))
-    return span if in_force else f"{span}: not on {on}"
-
-
-def _source(row: dict[str, object]) -> list[tuple[str, str]]:
-    return [("source", str(row["source"]) + (" (not confirmed)" if row["verify"] else ""))]

@@ -15,7 +15,7 @@ import polars as pl
 
 from claimlint import ClaimlintError, codeset, lines, policy, registers, vocabulary
 from claimlint.findings import SEVERITIES, Finding, NotChecked, Report, Severity, dollars, fingerprint
-from claimlint.readers import NotClaims, Place, Problem, Read
+from claimlint.readers import NotClaimRows, NotClaims, Place, Problem, Read
 from claimlint.readers.sniff import read
 from claimlint.rules import Finds, Rule, all_rules
 from claimlint.sources import SourceProblem, sources
@@ -64,7 +64,9 @@ def check(paths: Sequence[str], options: Options) -> Report:
         try:
             made = read(source.data, options.mapping, options.input_format)
         except NotClaims as error:
-            failed.append((source.name, error.code, "; ".join(filter(None, (str(error), source.damage)))))
+            instead = registers.recognise(source.data) if isinstance(error, NotClaimRows) else None
+            said = "; ".join(filter(None, (instead or str(error), source.damage)))
+            failed.append((source.name, "STR002" if instead else error.code, said))
             continue
         if source.damage:
             made.problems.append(Problem("STR001", source.damage, _AGAIN, Place(1, 1, 1, 1)))

@@ -5,6 +5,7 @@ Each is a small CSV, read as claims are. `join` puts what they say on every serv
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -128,6 +129,26 @@ class Register:
 
 
 _NONE: Mapping[str, str] = MappingProxyType({})
+
+
+def recognise(data: bytes) -> str | None:
+    """What to say of bytes that could not be read as claims, where they have more of the headings of a register."""
+
+    def known(columns: tuple[Column, ...], *needed: str) -> int:
+        best = 0
+        for name in needed:
+            with contextlib.suppress(NotClaims):
+                best = len(read_sheet(data, columns, (name,), MappingProxyType({})).headings.cells)
+        return best
+
+    as_claims = known(schema.COLUMNS, *schema.NEEDED)
+    for columns, key, option, what in (
+        (AUTHORIZATIONS, "authorization_number", "--authorizations", "authorizations"),
+        (DOCUMENTATION, "service_date", "--documentation", "session documentation"),
+    ):
+        if known(columns, key) > max(as_claims, 3):
+            return f"this looks like a register of {what}, not claims; give it with {option}"
+    return None
 
 
 def read_authorizations(data: bytes, name: str, mapping: Mapping[str, str] = _NONE) -> Register:

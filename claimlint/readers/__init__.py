@@ -97,6 +97,10 @@ class NotClaims(Exception):
         self.code = code
 
 
+class NotClaimRows(NotClaims):
+    """As a CSV it has a heading row, but not that of claims."""
+
+
 class NoHeadings(NotClaims):
     """As a CSV it has no heading row."""
 

@@ -29,10 +29,7 @@ def read(
     Raises NotClaims if the file is empty, has no heading row or no rows, lacks a needed column, or if the mapping
     does not fit.
     """
-    try:
-        sheet = read_sheet(data, columns, needed, mapping)
-    except NotClaims as error:
-        raise (_register(data) or error) from None
+    sheet = read_sheet(data, columns, needed, mapping)
     if not len(sheet.lines) and not sheet.bad:
         raise NotClaims("no claims: a heading and no rows")
     locator = Locator(sheet, columns)
@@ -56,26 +53,6 @@ def read(
         unreadable=unreadable,
         notes=sheet.notes + date_notes,
     )
-
-
-def _register(data: bytes) -> NotClaims | None:
-    """What to say of a CSV that has more of the headings of a register than of claims."""
-    from claimlint import registers  # which read their files with this package
-
-    def known(columns: tuple[Column, ...], needed: str) -> int:
-        try:
-            return len(read_sheet(data, columns, (needed,), MappingProxyType({})).headings.cells)
-        except NotClaims:
-            return 0
-
-    as_claims = max(known(schema.COLUMNS, needed) for needed in schema.NEEDED)
-    for columns, needed, option, what in (
-        (registers.AUTHORIZATIONS, "authorization_number", "--authorizations", "authorizations"),
-        (registers.DOCUMENTATION, "service_date", "--documentation", "session documentation"),
-    ):
-        if known(columns, needed) > max(as_claims, 3):
-            return NotClaims(f"this looks like a register of {what}, not claims; give it with {option}", "STR002")
-    return None
 
 
 def _claims(frame: pl.DataFrame) -> pl.DataFrame:

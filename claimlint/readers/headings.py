@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from claimlint.lines import LIST_KINDS, Column, heading_key
-from claimlint.readers import NotClaims
+from claimlint.readers import NotClaimRows, NotClaims
 
 # Headings that come in numbers (`Dx1` … `Dx12`, `Modifier 2`, box `21A`), as `heading_key` leaves them.
 _STEMS = {
@@ -146,7 +146,7 @@ def assign(
             seconds += [(i, name) for i in found[1:] if i not in more]
     missing = [name for name in needed if name not in cells]
     if missing:
-        raise NotClaims(_missing(missing, unused, columns))
+        raise NotClaimRows(_missing(missing, unused, columns))
     notes = [
         f"heading “{names[i]}” (cell {i + 1}) not used: {name} is read from “{names[cells[name][0]]}”"
         for i, name in sorted(seconds)
