@@ -211,7 +211,8 @@ def _procedures() -> pl.DataFrame:
 def procedure_columns(lines: pl.DataFrame) -> pl.DataFrame:
     """What is known of every procedure in `lines`, one row each, to be joined on `procedure`.
 
-    Columns: procedure_label, procedure_kind (S supervised, T timed, U untimed, E evaluation, D equipment),
+    Columns: procedure_label, procedure_kind (S supervised, C constant attendance, T timed, U untimed, E evaluation, D
+    equipment),
     procedure_groups and disciplines (List[String]), therapy (A always, M sometimes), units_per_day (units of service),
     is_unlisted, is_s_code, procedure_from, procedure_to (Date), replacement, medicare_status; list_begins and list_ends
     (Date: the days for which a full list of the code's kind was imported; null for none) and is_listed (Boolean: the

@@ -9,7 +9,14 @@ import polars as pl
 
 from claimlint import codeset, policy, store
 
-_KINDS = {"S": "supervised", "T": "timed", "U": "untimed", "E": "evaluation", "D": "equipment"}
+_KINDS = {
+    "S": "supervised",
+    "C": "timed, constant attendance",
+    "T": "timed",
+    "U": "untimed",
+    "E": "evaluation",
+    "D": "equipment",
+}
 _PROCEDURE_FACTS = {
     "disciplines": "discipline",
     "groups": "groups",
