@@ -33,6 +33,7 @@ _PROCEDURE = {
     "therapy": "therapy",
     "disciplines": "disciplines",
     "units_per_day": "units_per_day",
+    "minutes_per_unit": "minutes_per_unit",
     "unlisted": "is_unlisted",
     "s_code": "is_s_code",
     "effective_from": "procedure_from",
@@ -213,7 +214,8 @@ def procedure_columns(lines: pl.DataFrame) -> pl.DataFrame:
 
     Columns: procedure_label, procedure_kind (S supervised, C constant attendance, T timed, U untimed, E evaluation, D
     equipment),
-    procedure_groups and disciplines (List[String]), therapy (A always, M sometimes), units_per_day (units of service),
+    procedure_groups and disciplines (List[String]), therapy (A always, M sometimes), minutes_per_unit (minutes),
+    units_per_day (units of service),
     is_unlisted, is_s_code, procedure_from, procedure_to (Date), replacement, medicare_status; list_begins and list_ends
     (Date: the days for which a full list of the code's kind was imported; null for none) and is_listed (Boolean: the
     code is in that list).

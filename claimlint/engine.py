@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from claimlint import ClaimlintError, codeset, lines, policy, registers, vocabulary
+from claimlint import ClaimlintError, codeset, edits, lines, policy, registers, vocabulary
 from claimlint.findings import SEVERITIES, Finding, NotChecked, Report, Severity, dollars, fingerprint
 from claimlint.readers import NotClaimRows, NotClaims, Place, Problem, Read
 from claimlint.readers.sniff import read
@@ -184,7 +184,8 @@ def enrich(
     table = table.join(codeset.procedure_columns(table), on="procedure", how="left", maintain_order="left")
     table = policy.policy_columns(table)
     table = registers.join(table, auths, docs)
-    return table.with_columns(vocabulary.derived(options.as_of)).with_columns(vocabulary.derived_from_derived())
+    table = table.with_columns(vocabulary.derived(options.as_of)).with_columns(vocabulary.derived_from_derived())
+    return edits.edit_columns(table)
 
 
 class _Evaluation:

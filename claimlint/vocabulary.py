@@ -28,6 +28,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "patient_key": (),
     "claim_lines_charge": ("charge",),
     "session_charge": ("charge",),
+    "day_units": ("units",),
+    "ncci_partner": ("modifiers",),
 }
 
 

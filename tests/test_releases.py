@@ -167,6 +167,27 @@ def test_ptp_edits_as_text_in_parts(tmp_path: Path, imports: Path) -> None:
     assert "97140/97530" not in claimlint("code", "97140", "--on", "2026-05-01").stdout
 
 
+def test_imported_edits_decide_by_date_and_are_errors(tmp_path: Path, imports: Path) -> None:
+    run("import", "ncci-ptp", write(tmp_path / "ccipra-v323r0-f1.txt", PTP))
+    mue = MUE.replace('"97110","6"', '"97110","1"')
+    run("import", "ncci-mue", write(tmp_path / "MCR_MUE_PractitionerServices_Eff_10-01-2026.csv", mue))
+    medicare = {"payer_name": "Medicare", "claim_filing_indicator": "MB", "member_id": "1EG4TE5MK73"}
+
+    def found(day: str, *lines: tuple[str, str]) -> dict[str, str]:
+        rows = [BASE | medicare | {"procedure": c, "modifiers": m.split(), "service_date": day} for c, m in lines]
+        path = write(tmp_path / "claims.csv", csv_text(rows))
+        codeset.forget()
+        report = lint([str(path)], Options(as_of=dt.date(2026, 11, 20)))
+        return {f.code: f.severity for f in report.findings if f.code in ("COD140", "COD141")}
+
+    assert found("2026-11-02", ("98940", "AT"), ("97140", "GP 59")) == {"COD140": "error"}, "indicator 0"
+    assert found("2026-02-02", ("97140", "GP"), ("97530", "GP")) == {"COD140": "error"}
+    assert found("2026-02-02", ("97140", "GP"), ("97530", "GP 59")) == {}
+    assert found("2026-05-04", ("97140", "GP"), ("97530", "GP")) == {}, "deleted on 2026-03-31"
+    assert found("2026-11-02", ("97110", "GP")) == {"COD141": "error"}, "two units"
+    assert found("2026-09-01", ("97110", "GP")) == {}, "the limits are of the next quarter"
+
+
 def test_ptp_edits_as_a_workbook(tmp_path: Path, imports: Path) -> None:
     rows = [
         [COPYRIGHT] + [None] * 6,
