@@ -114,6 +114,9 @@ def cli() -> None:
 @click.option("--map", "map_file", type=_FILE, help='TOML file of CSV headings: "Your Heading" = "column".')
 @click.option("--authorizations", type=_FILE, help="Register of prior authorizations (CSV).")
 @click.option("--documentation", type=_FILE, help="Register of session documentation (CSV).")
+@click.option(
+    "--history", type=_FILE, multiple=True, help="An earlier export: its lines count, and have no findings themselves."
+)
 @click.option("--stdin-filename", default="-", help="What to call the claims given on standard input (-).")
 @click.option("--statistics", is_flag=True, help="Count findings by rule instead of listing them.")
 @click.option("--show-phi", is_flag=True, help="Show patient names, member ids and birth dates in excerpts.")
@@ -144,6 +147,7 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
             mapping=_mapping(options["map_file"]),
             authorizations=options["authorizations"],
             documentation=options["documentation"],
+            history=options["history"],
             rules=_selection(options["select"], options["ignore"], options["extend_select"]),
             show_phi=options["show_phi"],
             stdin_filename=options["stdin_filename"],

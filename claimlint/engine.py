@@ -21,8 +21,10 @@ from claimlint.rules import Finds, Rule, all_rules
 from claimlint.sources import SourceProblem, sources
 
 # What a finding puts at risk when it is about more than one line: the claim's charges, or the patient's day's.
-_WIDE = {"claim": ["claim_key"], "diagnoses": ["claim_key"], "session": ["patient_key", "service_date"]}
-_CHARGE = {"claim": "claim_lines_charge", "diagnoses": "claim_lines_charge", "session": "session_charge"}
+_WIDE = {"claim": ["claim_key"], "diagnoses": ["claim_key"], "session": ["patient_key", "service_date"],
+         "patient": ["patient_key"]}  # fmt: skip
+_CHARGE = {"claim": "claim_lines_charge", "diagnoses": "claim_lines_charge", "session": "session_charge",
+           "patient": "patient_charge"}  # fmt: skip
 _AGAIN = "get the file again; what came before the damage was linted"
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".xml": "xml", ".837": "x12", ".837p": "x12", ".x12": "x12", ".edi": "x12"}
 _INDEXED = {"modifiers": "modifier", "diagnoses": "diagnosis", "pointers": "pointer"}
@@ -31,13 +33,19 @@ _CLASSES = "medicare, medicare-advantage, medicaid, commercial, workers-comp, au
 
 @dataclass(frozen=True)
 class Options:
-    """What a run is told. `as_of` stands for today; `payer` overrides the payer class of every claim."""
+    """What a run is told.
+
+    `as_of` stands for today; `payer` overrides the payer class of every claim. `history` are earlier exports, whose
+    lines count where a rule counts but have no findings. `packs` speak beside those of the codesets.
+    """
 
     as_of: dt.date = field(default_factory=dt.date.today)
     payer: str | None = None
     mapping: Mapping[str, str] = field(default_factory=dict)
     authorizations: Path | None = None
     documentation: Path | None = None
+    history: tuple[Path, ...] = ()
+    packs: tuple[policy.Pack, ...] = ()
     rules: tuple[str, ...] | None = None
     show_phi: bool = False
     stdin_filename: str = "-"
@@ -53,7 +61,8 @@ def check(paths: Sequence[str], options: Options) -> Report:
     began = time.monotonic()
     auths = _register(options.authorizations, registers.read_authorizations)
     docs = _register(options.documentation, registers.read_documentation)
-    skip = [p for p in (options.authorizations, options.documentation) if p]
+    history, history_notes = _history(options)
+    skip = [p for p in (options.authorizations, options.documentation, *options.history) if p]
     reads: list[tuple[str, Read]] = []
     failed: list[tuple[str, str, str]] = []
     notes: list[str] = []
@@ -79,7 +88,8 @@ def check(paths: Sequence[str], options: Options) -> Report:
         raise CannotRun("\n".join(f"{name}: {message}" for name, _, message in failed) or "no claim files were given")
     for register, path in ((auths, options.authorizations), (docs, options.documentation)):
         notes += [f"{path}: {note}" for note in register.notes] if register else []
-    report = lint(reads, options, auths, docs)
+    notes += history_notes
+    report = lint(reads, options, auths, docs, history)
     report.findings[:0] = [_file_finding(*each) for each in failed]
     report.notes = notes + report.notes
     _order(report)
@@ -92,9 +102,10 @@ def lint(
     options: Options,
     auths: registers.Register | None = None,
     docs: registers.Register | None = None,
+    history: Sequence[tuple[str, Read]] = (),
 ) -> Report:
-    """Findings on files that were read: named, in the order of the files."""
-    table = _table(reads)
+    """Findings on files that were read: named, in the order of the files; `history` only counts."""
+    table = _with_past(_table([*reads, *history]), len(reads))
     table = enrich(table, options, auths, docs)
     rules = all_rules()
     chosen = [r for code, r in rules.items() if options.rules is None or code in options.rules]
@@ -121,9 +132,10 @@ def lint(
         evaluation.add(rule)
     findings += evaluation.findings()
     report = Report(findings, evaluation.not_checked, [(n, u) for n, r in reads for u in r.unreadable], {})
-    checked = table.select("claim_key").n_unique()
+    present = table.filter(~pl.col("past"))
+    checked = present["claim_key"].n_unique()
     last = codeset.icd10cm_last_day()
-    if later := table.filter(pl.col("service_date") > last).height:
+    if later := present.filter(pl.col("service_date") > last).height:
         report.notes.append(
             f"ICD-10-CM is loaded to {last}, and {later:,} service lines are later: codes that were good then are "
             "taken as good; import the next release with `claimlint codesets import icd10cm FILE`"
@@ -132,7 +144,7 @@ def lint(
         "claims_read": sum(r.claims for _, r in reads),
         "claims_checked": checked,
         "service_lines": sum(r.service_lines for _, r in reads),
-        "charges": dollars(int(table["charge"].sum() or 0)),
+        "charges": dollars(int(present["charge"].sum() or 0)),
         "charges_at_risk": dollars(evaluation.at_risk()),
         "rules_run": len(chosen) - len({n.code for n in evaluation.not_checked if n.whole}),
     }
@@ -168,7 +180,41 @@ def _table(reads: Sequence[tuple[str, Read]]) -> pl.DataFrame:
             )
         )
     names = frames[0].columns
-    return pl.concat([f.select(names) for f in frames]).with_row_index("row")
+    return pl.concat([f.select(names) for f in frames])
+
+
+def _with_past(table: pl.DataFrame, files: int) -> pl.DataFrame:
+    """The rows numbered, those of files from number `files` on as `past`.
+
+    An earlier export often holds claims of the run again, or of another earlier export: each claim counts once.
+    """
+    past = pl.col("file_no") >= files
+    table = table.with_columns(past.alias("past"))
+    if table["past"].any():
+        claim = ["claim_id", "member_id"]
+        earlier = table.filter("past").join(table.filter(~past), on=claim, how="anti", nulls_equal=True)
+        same = [*claim, "service_line", "service_date", "procedure", "charge"]
+        earlier = earlier.unique(same, keep="first", maintain_order=True)
+        table = pl.concat([table.filter(~past), earlier])
+    return table.with_row_index("row")
+
+
+def _history(options: Options) -> tuple[list[tuple[str, Read]], list[str]]:
+    """The earlier exports, read, and what to note of them. Raises CannotRun for one that cannot be read."""
+    reads, notes = [], []
+    for source in sources([str(p) for p in options.history], options.stdin_filename, []) if options.history else ():
+        if isinstance(source, SourceProblem):
+            raise CannotRun(f"--history {source.name}: {source.message}")
+        try:
+            made = read(source.data, options.mapping)
+        except NotClaims as error:
+            raise CannotRun(f"--history {source.name}: {error}") from None
+        reads.append((source.name, made))
+        lost = len(made.unreadable) + len([p for p in made.problems if p.code == "STR001"])
+        if lost or source.damage:
+            why = source.damage or f"{len(made.unreadable)} claims in it cannot be read"
+            notes.append(f"--history {source.name}: {why}; what is missing there is not counted")
+    return reads, notes
 
 
 def enrich(
@@ -182,7 +228,7 @@ def enrich(
     else:
         table = policy.classify(table)
     table = table.join(codeset.procedure_columns(table), on="procedure", how="left", maintain_order="left")
-    table = policy.policy_columns(table)
+    table = policy.policy_columns(table, options.packs)
     table = registers.join(table, auths, docs)
     table = table.with_columns(vocabulary.derived(options.as_of)).with_columns(vocabulary.derived_from_derived())
     return edits.edit_columns(table)
@@ -205,7 +251,8 @@ class _Evaluation:
         self._has = {"auth_": auths.columns if auths else None, "doc_": docs.columns if docs else None}
         self._cases: dict[str, list[tuple[Rule, Finds]]] = {}
         self._risk = np.zeros(table.height, np.bool_)
-        self._unknown_payers = table.filter(pl.col("payer_class").is_null())["claim_key"].n_unique()
+        unknown = table.filter(pl.col("payer_class").is_null() & ~pl.col("past"))
+        self._unknown_payers = unknown["claim_key"].n_unique()
         self.not_checked: list[NotChecked] = []
 
     def add(self, rule: Rule) -> None:
@@ -221,7 +268,7 @@ class _Evaluation:
             if register:
                 self._cannot(rule, *register, whole=len(conditions) == 1)
                 continue
-            when = finds.when
+            when = finds.when & ~pl.col("past")
             absent = self._missing_columns(roots)
             if absent:
                 without = sorted(absent)
@@ -317,6 +364,8 @@ class _Evaluation:
             hits = hits.unique("claim_key", keep="first", maintain_order=True)
         elif view == "session":
             hits = hits.unique(["patient_key", "service_date"], keep="first", maintain_order=True)
+        elif view == "patient":
+            hits = hits.unique("patient_key", keep="first", maintain_order=True)
         severity = pl.lit(rule.severity) if finds.severity is None else finds.severity
         hint = template(finds.hint or rule.hint, hits.schema)
         if rule.policy:
@@ -341,6 +390,7 @@ class _Evaluation:
             "charge",
             "claim_lines_charge",
             "session_charge",
+            "patient_charge",
             (pl.col("index") if "index" in hits.columns else pl.lit(-1)).alias("index"),
             template(finds.message or rule.message, hits.schema).alias("message"),
             hint.alias("hint"),
@@ -376,7 +426,7 @@ class _Evaluation:
 
     def at_risk(self) -> int:
         """US cents of the lines that have an error or a warning, each line once."""
-        return int(self._table["charge"].filter(pl.Series(self._risk)).sum() or 0)
+        return int(self._table.filter(pl.Series(self._risk) & ~pl.col("past"))["charge"].sum() or 0)
 
 
 def _finding(

@@ -11,9 +11,10 @@ a value with blanks stands in quotes. Lines number themselves and belong to one 
 `claim_charge` is the sum of the claim's lines unless it is set.
 
 `auth.<column>=` and `doc.<column>=` change the line's row in the registers (one authorization per number, one session
-per member and date; later lines add to the row of an earlier one), `auth=none` and `doc=none` take it away, and
-`as_of=` sets the day on which the run is made; `times=51` repeats the line. A caption that ends with `(CSV)` or
-`(837P)` limits the example to files that can carry it; 837P includes XML.
+per member and date; later lines add to the row of an earlier one), `auth=none` and `doc=none` take it away.
+`policy.<key>=` gives the line's payer that policy, `as_of=` sets the day on which the run is made, and `times=51`
+repeats the line. A caption that ends with `(CSV)` or `(837P)` limits the example to files that can carry it; 837P
+includes XML.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from typing import Literal
+from typing import Any, Literal
 
-from claimlint import registers, write
+from claimlint import policy, registers, write
 from claimlint.engine import Options, lint
 from claimlint.findings import Report
 from claimlint.lines import BY_NAME, COLUMNS, LIST_KINDS, Column
@@ -121,6 +122,7 @@ class Example:
     rows: list[Values] = field(default_factory=list)
     authorizations: list[Values] = field(default_factory=list)
     documentation: list[Values] = field(default_factory=list)
+    policies: dict[str, dict[str, Any]] = field(default_factory=dict)  # by payer id
     as_of: dt.date = AS_OF
 
     @property
@@ -192,7 +194,10 @@ def _fill(example: Example, lines: list[list[tuple[str, str]]]) -> None:
         removed = set()
         for name, value in pairs:
             register, _, column = name.partition(".")
-            if name == "as_of":
+            if register == "policy":
+                payer = str(row["payer_id"])
+                example.policies.setdefault(payer, {})[column] = policy.value_of(column, value)
+            elif name == "as_of":
                 example.as_of = dt.date.fromisoformat(value)
             elif register in known and column:
                 overlays[register][column] = _value(column, value, known[register])
@@ -258,6 +263,7 @@ def text_of(rows: list[Values], form: Form) -> str:
 def run(example: Example, form: Form = "csv", rules: tuple[str, ...] | None = None) -> Report:
     """Lint an example as a file of this format, with its registers, by all rules or these."""
     made = read(text_of(example.rows, form).encode(), {})
+    packs = tuple(policy.pack_of(payer, values) for payer, values in example.policies.items())
     auths, docs = (
         write.csv_text(rows, [c.name for c in columns]).encode()
         for rows, columns in (
@@ -267,7 +273,7 @@ def run(example: Example, form: Form = "csv", rules: tuple[str, ...] | None = No
     )
     return lint(
         [(f"example.{form}", made)],
-        Options(as_of=example.as_of, rules=rules),
+        Options(as_of=example.as_of, rules=rules, packs=tuple(p for of_payer in packs for p in of_payer)),
         registers.read_authorizations(auths, "authorizations.csv"),
         registers.read_documentation(docs, "sessions.csv"),
     )

@@ -122,6 +122,9 @@ COLUMNS: tuple[Column, ...] = (
             "Diagnosis; Diagnosis Codes; Dx; Dx Codes; ICD10; ICD-10; ICD; ICD Codes; ICD10 Codes; Box 21; 21"),
     _column("diagnosis_qualifier", "code", "claim", "ABK ICD-10-CM, BK ICD-9-CM, as written for the first.",
             "2300 HI 1-1", "ICD Ind; ICD Indicator; 21 ICD Ind"),
+    _column("other_payer_paid", "money", "line", "What the payer before this one paid, US cents: 0 where it refused.",
+            "2430 SVD 2; 2320 AMT*D 2",
+            "Primary Paid; Prior Payer Paid; Prior Payment; Primary Payment; COB Paid; COB Amount; Ins 1 Paid"),
     _column("patient_paid", "money", "claim", "Amount that the patient paid, US cents.", "2300 AMT*F5 2",
             "Amount Paid; Patient Payment; Pt Paid; Copay Paid; Box 29; 29; 29 Amount Paid"),
     _column("referring_npi", "code", "line", "NPI of the referring or ordering provider.",
@@ -181,6 +184,8 @@ COLUMNS: tuple[Column, ...] = (
             "24F Charges"),
     _column("units", "number", "line", "Units of service.", "2400 SV1 4",
             "Qty; Quantity; Unit; Days or Units; Svc Units; Service Units; Box 24G; 24G; 24G Units; 24G Days or Units"),
+    _column("minutes", "number", "line", "Minutes of the service on this line, where the export has them.", "",
+            "Mins; Line Minutes; Service Minutes; Treatment Minutes; Timed Minutes; Time Minutes"),
     _column("pointers", "pointers", "line", "Numbers (1-12) of the diagnoses that the line points at.",
             "2400 SV1 7-1..12", "Diag Ptr; Dx Ptr; Pointer; Dx Pointer; Diagnosis Pointer; Diagnosis Pointers; "
             "Diag Pointer; Ptr; Ptrs; Pointers; Box 24E; 24E; 24E Diagnosis Pointer"),

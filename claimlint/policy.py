@@ -10,6 +10,7 @@ import datetime as dt
 import difflib
 import re
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,17 @@ KEYS: dict[str, tuple[pl.DataType, str]] = {
     "timely_filing_days": (pl.Int64(), "days from service to receipt of the claim"),
     "onset_date_required": (pl.Boolean(), "onset or initial treatment date is required"),
     "diagnosis_group": (pl.String(), "group of diagnoses that support the procedure"),
+    "visits_per_week": (pl.Int64(), "treatment days a calendar week that are paid"),
+    "visits_per_month": (pl.Int64(), "treatment days a calendar month that are paid"),
+    "visits_per_year": (pl.Int64(), "treatment days a calendar year that are paid"),
+    "visits_per_episode": (pl.Int64(), "treatment days an injury or illness that are paid"),
+    "evaluation_lookback_days": (pl.Int64(), "days in which an initial evaluation is paid once"),
+    "functional_score_days": (pl.Int64(), "treatment days between functional scores"),
+    "improvement_days": (pl.Int64(), "treatment days after which the functional score must have improved"),
+    "case_rate": (pl.List(pl.String), "codes that the plan's rate for a visit or case includes"),
+    "required_columns": (pl.List(pl.String), "columns that the claim must fill"),
+    "treatment_within_days": (pl.Int64(), "days from the accident to the first treatment"),
+    "distinct_modifiers": (pl.List(pl.String), "modifiers that the payer takes for a distinct service"),
 }
 # What keys of free text may say.
 CHOICES = {
@@ -194,6 +206,34 @@ def _policy(path: Path, payer: str, entry: dict[str, Any]) -> Policy:
                   values)  # fmt: skip
 
 
+def value_of(key: str, text: str) -> Any:
+    """The value of a key, written as text: lists with commas. Raises PackError for an unknown key or no such value."""
+    if key not in KEYS:
+        near = difflib.get_close_matches(key, KEYS, 1)
+        raise PackError(f"unknown policy key {key!r}" + (f"; did you mean {near[0]}?" if near else ""))
+    kind = _TYPES[type(KEYS[key][0])]
+    readers: dict[type, Callable[[str], Any]] = {
+        bool: {"true": True, "false": False}.__getitem__,
+        int: int,
+        list: lambda t: t.split(","),
+        str: str,
+    }
+    try:
+        return readers[kind](text)
+    except (KeyError, ValueError):
+        raise PackError(f"{key} must be of type {kind.__name__}, not {text!r}") from None
+
+
+def pack_of(payer_id: str, values: dict[str, Any]) -> tuple[Pack, ...]:
+    """For an example: this payer, in whichever class, has one policy about everything, which comes first."""
+    own = Policy("example", "Example", "the example's plan", frozenset(), frozenset(), None, None, "the example", False,
+                 values)  # fmt: skip
+    return tuple(
+        Pack("", c, "the example's plan", frozenset({payer_id}), (), frozenset(), frozenset(), (own,), 9)
+        for c in CLASSES
+    )
+
+
 def _known(path: Path, table: dict[str, Any], keys: set[str], where: str) -> None:
     for key in table:
         if key not in keys:
@@ -239,21 +279,22 @@ def _class_of(
     return told, None
 
 
-def policy_columns(lines: pl.DataFrame) -> pl.DataFrame:
-    """`lines` with what the payer's policies say of each line.
+def policy_columns(lines: pl.DataFrame, extra: tuple[Pack, ...] = ()) -> pl.DataFrame:
+    """`lines` with what the payer's policies say of each line; `extra` packs speak beside those of the codesets.
 
     For every key of `KEYS`: policy_<key> (its type, null where no policy speaks), policy_<key>_source (String: title,
     payer and citation) and policy_<key>_verify (Boolean). Needs payer_class, payer_id, payer_name, billing_state,
     claim_filing_indicator, procedure, procedure_groups and service_date.
     """
-    bounds = sorted({d for p in packs() for q in p.policies for d in _bounds(q)})
+    known = packs() + extra
+    bounds = sorted({d for p in known for q in p.policies for d in _bounds(q)})
     edges = pl.Series(bounds, dtype=pl.Date)
     lines = lines.with_columns(policy_era=edges.search_sorted(lines["service_date"], "right").cast(pl.Int32))
     lines = lines.with_columns(policy_era=pl.when(pl.col("service_date").is_not_null()).then("policy_era"))
     payers = lines.select(_PAYER).unique(maintain_order=True)
     # Payers that the same packs speak for are one: thousands of names, a handful of sets.
     sets: dict[tuple[tuple[int, int], ...], int] = {}
-    numbers = [sets.setdefault(_speaking(*row), len(sets)) for row in payers.iter_rows()]
+    numbers = [sets.setdefault(_speaking(known, *row), len(sets)) for row in payers.iter_rows()]
     payers = payers.with_columns(policy_set=pl.Series(numbers, dtype=pl.Int32))
     lines = lines.join(payers, on=_PAYER, how="left", nulls_equal=True, maintain_order="left")
     keys = ["policy_set", "procedure", "policy_era"]
@@ -262,7 +303,7 @@ def policy_columns(lines: pl.DataFrame) -> pl.DataFrame:
     rows = []
     for number, procedure, era, groups in combos.iter_rows():
         on = None if era is None else bounds[era - 1] if era else dt.date.min
-        rows.append(_resolve(chosen[number], procedure, frozenset(groups or ()), on))
+        rows.append(_resolve(known, chosen[number], procedure, frozenset(groups or ()), on))
     columns: dict[str, pl.Series] = {}
     for key, (dtype, _) in KEYS.items():
         values = [r.get(key) for r in rows]
@@ -281,27 +322,36 @@ def _bounds(policy: Policy) -> list[dt.date]:
 
 
 def _speaking(
-    payer_class: str | None, payer_id: str | None, payer_name: str | None, state: str | None, indicator: str | None
+    known: tuple[Pack, ...],
+    payer_class: str | None,
+    payer_id: str | None,
+    payer_name: str | None,
+    state: str | None,
+    indicator: str | None,
 ) -> tuple[tuple[int, int], ...]:
     """(rank, number) of the packs for a payer, the narrowest first."""
-    known = [(i, p) for i, p in enumerate(packs()) if p.payer_class == payer_class]
-    ranked = [(p.matches(payer_id, payer_name, state, indicator), i) for i, p in known]
+    own = [(i, p) for i, p in enumerate(known) if p.payer_class == payer_class]
+    ranked = [(p.matches(payer_id, payer_name, state, indicator), i) for i, p in own]
     return tuple(sorted(((rank, i) for rank, i in ranked if rank), reverse=True))
 
 
 def _resolve(
-    speaking: tuple[tuple[int, int], ...], procedure: str | None, groups: frozenset[str], on: dt.date | None
+    known: tuple[Pack, ...],
+    speaking: tuple[tuple[int, int], ...],
+    procedure: str | None,
+    groups: frozenset[str],
+    on: dt.date | None,
 ) -> dict[str, Policy]:
     """By key, the policy that decides."""
     best: dict[str, tuple[int, int, int, dt.date, Policy]] = {}
     if on is None:
         return {}
     for rank, number in speaking:
-        for each in packs()[number].policies:
+        for each in known[number].policies:
             about = each.covers(procedure, groups)
             if not about or not each.in_force(on):
                 continue
-            claim = (rank, packs()[number].layer, about, each.effective_from or dt.date.min, each)
+            claim = (rank, known[number].layer, about, each.effective_from or dt.date.min, each)
             for key in each.values:
                 if key not in best or claim[:4] > best[key][:4]:
                     best[key] = claim

@@ -75,6 +75,10 @@ DOCUMENTATION: tuple[Column, ...] = (
     _column("plan_of_care_certified", "date", "The day on which the plan of care was certified.",
             "POC Certified; POC Certified Date; POC Certification Date; POC Signed; POC Cert; Certified; "
             "Certification Date; Plan of Care Certified Date; Plan of Care Signed; Plan Certified"),
+    _column("plan_of_care_visits", "number", "How many visits the plan of care orders.",
+            "POC Visits; Plan Visits; Ordered Visits; Visits Ordered; Plan of Care Sessions; Planned Visits"),
+    _column("plan_of_care_per_week", "number", "How many visits a week the plan of care orders.",
+            "POC Frequency; Plan Frequency; Visits Per Week; Times Per Week; Frequency Per Week"),
     _column("conservative_care_start", "date", "First day of conservative care.",
             "Conservative Start; Conservative Care From; Conservative Care Start Date; Conservative Treatment Start; "
             "CC Start"),
@@ -91,6 +95,8 @@ DOCUMENTATION: tuple[Column, ...] = (
             "Mins; Min; Time; Total Minutes; Treatment Minutes; Timed Minutes; Duration; Session Minutes; Total Time"),
     _column("functional_score", "number", "Functional score of the day (such as Oswestry).",
             "Score; Functional; ODI; Oswestry; Oswestry Score; NDI; Outcome Score; Functional Outcome; PSFS; FOTO"),
+    _column("functional_measure", "text", "Which measure the score is of: ODI, NDI, PSFS, …",
+            "Measure; Outcome Measure; Functional Tool; Score Type; Instrument"),
     _column("progress_report_date", "date", "The day of the latest progress report.",
             "Progress Report; Progress Note; Progress Note Date; Last Progress Report; PR Date; Reevaluation Date; "
             "Re-eval Date"),
@@ -100,6 +106,14 @@ DOCUMENTATION: tuple[Column, ...] = (
             "GFE; GFE Date; Estimate; Good Faith Estimate; Good Faith Estimate Date; GFE Signed"),
     _column("letter_date", "date", "The day of the letter of medical necessity.",
             "LMN; LMN Date; Letter; Letter of Medical Necessity; Letter of Medical Necessity Date; Necessity Letter"),
+    _column("package", "text", "The prepaid package that the session is of, where it is.",
+            "Package; Prepaid Package; Package ID; Package Name; Prepaid; Plan Package"),
+    _column("note_text", "text", "The text of the session's note.",
+            "Note Text; Narrative; Session Note; Progress Note Text; Daily Note", phi=True),
+    _column("start_time", "text", "When the session began (24 hours, HH:MM).",
+            "Start Time; Time In; Begin Time; Session Start; In Time"),
+    _column("end_time", "text", "When the session ended (24 hours, HH:MM).",
+            "End Time; Time Out; Session End; Out Time"),
     _column("service_performed", "text", "What was done, in the chart's words.",
             "Service; Services; Services Performed; Treatment; Treatment Performed; Modality; Procedure Performed; "
             "Device; Performed; What Was Done; Procedure; Description"),
@@ -108,13 +122,15 @@ DOCUMENTATION: tuple[Column, ...] = (
 # Facts about the member that hold until a later entry changes them. A group is taken from one entry, so that no plan
 # of care is certified by the date of another; within it, entries of one plan (its first column) complete each other.
 _STANDING: tuple[tuple[str, ...], ...] = (
-    ("plan_of_care_start", "plan_of_care_end", "plan_of_care_certified"),
+    ("plan_of_care_start", "plan_of_care_end", "plan_of_care_certified", "plan_of_care_visits",
+     "plan_of_care_per_week"),
     ("conservative_care_start", "conservative_care_end", "conservative_care_outcome"),
     ("imaging_date", "imaging"),
     ("notice_date",),
     ("estimate_date",),
     ("letter_date",),
-)
+    ("progress_report_date",),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "patient_key": (),
     "claim_lines_charge": ("charge",),
     "session_charge": ("charge",),
+    "patient_charge": ("charge",),
     "day_units": ("units",),
     "ncci_partner": ("modifiers",),
 }
@@ -73,10 +74,13 @@ def _decompression_words(*columns: str) -> pl.Expr:
 
 
 def derived_from_derived() -> list[pl.Expr]:
-    """Columns that rest on `derived` ones."""
+    """Columns that rest on `derived` ones: sums of charges (Int64, US cents) of a claim, a session and a patient."""
+    present = pl.when(~pl.col("past")).then("charge")
     return [
         pl.col("charge").sum().over("claim_key").alias("claim_lines_charge"),
-        pl.col("charge").sum().over("patient_key", "service_date").alias("session_charge"),
+        # What was billed in earlier runs is not at risk in this one.
+        present.sum().over("patient_key", "service_date").alias("session_charge"),
+        present.sum().over("patient_key").alias("patient_charge"),
     ]
 
 
@@ -177,6 +181,25 @@ def is_spreadsheet_date(column: str) -> pl.Expr:
     return (
         pl.col(f"{column}_text").str.contains(r"^[34][0-9]{4}(\.0+)?$").fill_null(False) & pl.col(column).is_not_null()
     )
+
+
+def first_beyond(number: pl.Expr, limit: pl.Expr, *over: pl.Expr | str) -> pl.Expr:
+    """The first row of the run, in each group `over`, whose `number` is above `limit`.
+
+    Of a count that ran over in earlier exports already, that is the run's first row. Null is never above.
+    """
+    beyond = (number > limit).fill_null(False) & ~pl.col("past")
+    return beyond & (number == pl.when(beyond).then(number).min().over(*over))
+
+
+def treatment_day(counted: pl.Expr, *over: pl.Expr | str) -> pl.Expr:
+    """1, 2, … for each day of service, in each group `over`, of the lines that are `counted`; null for others.
+
+    Days of the earlier exports (`--history`) count too; voided claims do not.
+    """
+    void = (pl.col("frequency_code") == "8").fill_null(False)
+    day = pl.when(counted.fill_null(False) & ~void).then("service_date")
+    return day.rank("dense").over(*over)
 
 
 def of_claim(expr: pl.Expr) -> pl.Expr:

@@ -28,7 +28,7 @@ _SUBSCRIBER = ("payer_name", "payer_id", "claim_filing_indicator", "payer_sequen
                "subscriber_last_name", "subscriber_first_name")  # fmt: skip
 _PATIENT = ("patient_last_name", "patient_first_name", "patient_birth_date", "patient_is_subscriber", "relationship",
             "property_casualty_claim_number")  # fmt: skip
-_COMPOSITES = {"CLM05", "CLM11", "SV101", "SV107", *(f"HI{n:02d}" for n in range(1, 13))}
+_COMPOSITES = {"CLM05", "CLM11", "SV101", "SV107", "SVD03", *(f"HI{n:02d}" for n in range(1, 13))}
 # Facts that a claim and its lines can both carry; those of a group are written together.
 _SHARED = (
     ("place_of_service",),
@@ -228,6 +228,10 @@ def _claim(lines: list[Row]) -> Iterable[list[Element]]:
     if common["referring_npi"]:
         yield _person("DN", "REFERRER", "SAM", "XX", common["referring_npi"])
     yield from _rendering(_key(common, _SHARED[6]))
+    if any(_text(line, "other_payer_paid") for line in lines):
+        yield ["SBR", "P", "18", "", "", "", "", "", "", "CI"]
+        yield ["OI", "", "", "Y", "", "", "Y"]
+        yield ["NM1", "PR", "2", "FIRST PAYER", "", "", "", "", "PI", "FIRST"]
     for number, line in enumerate(lines, 1):
         yield from _line(number, line, common)
 
@@ -281,6 +285,8 @@ def _line(number: int, row: Row, common: Mapping[str, str]) -> Iterable[list[Ele
     yield from _rendering(own(*_SHARED[6]))
     if referring := own("referring_npi")[0]:
         yield _person("DN", "REFERRER", "SAM", "XX", referring)
+    if paid := _text(row, "other_payer_paid"):
+        yield ["SVD", "FIRST", _amount(paid), code, "", _text(row, "units")]
 
 
 def _number(pointer: str) -> str:

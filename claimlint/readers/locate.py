@@ -163,7 +163,7 @@ class Locator:
             else {"A": "provider", "B": "subscriber", "C": "patient"}[at.loop.lstrip("0123456789")[0]]
         )
         anchor = positions[f"at_{level}"]
-        if anchor < 0:
+        if anchor < 0 or at.loop == "2320":  # another payer's loop is told as the claim
             return None
         entity, seen_service, left = "", False, index
         for n, segment in enumerate(self.walk(anchor)):

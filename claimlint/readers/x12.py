@@ -109,6 +109,7 @@ class Loops:
             opened = self.opened[level]
             region = np.where(opened >= np.maximum(any_hl, 0) if number <= 3 else opened >= 0, number, region)
         self.region = np.where(in_other, -1, region).astype(np.int8)
+        self.other: Mask = in_other
         nm1 = last((ids == packed("NM1")) & inside)
         start = np.maximum.reduce([boundary, claim, lines_open])
         owner = np.where(nm1 > start, nm1, -1)
@@ -143,7 +144,7 @@ class Extractor:
     def candidates(self, at: At) -> tuple[Ints, Ints]:
         """The first segment for a place within each loop: (ordinal of the loop's opening segment, of the segment)."""
         cut, loops, level = self.cut, self.loops, level_of(at)
-        mask = (cut.ids == packed(at.segment)) & loops.of(level)
+        mask = (cut.ids == packed(at.segment)) & (loops.other if at.loop == "2320" else loops.of(level))
         found = np.flatnonzero(mask)
         if at.qualifiers:
             codes = cut.pack(cut.element(found, 1))

@@ -22,8 +22,9 @@ import polars as pl
 from claimlint.findings import Severity
 
 # Which table a rule sees: a row per service line; per claim (the first line that is hit speaks for the claim); per
-# entry of a repeating field (`modifier`, `diagnosis` or `pointer`, with `index` from 0); per patient and date.
-View: TypeAlias = Literal["line", "claim", "modifiers", "diagnoses", "pointers", "session"]
+# entry of a repeating field (`modifier`, `diagnosis` or `pointer`, with `index` from 0); per patient and date; per
+# patient of the run.
+View: TypeAlias = Literal["line", "claim", "modifiers", "diagnoses", "pointers", "session", "patient"]
 
 FAMILIES = {
     "STR": "structure",

@@ -6,7 +6,7 @@ import polars as pl
 
 from claimlint.rules import Finds, rule
 from claimlint.rules.authorization import NUMBER, authorization_required, number_fault, plain
-from claimlint.vocabulary import is_group, is_session
+from claimlint.vocabulary import first_beyond, is_group, is_session, treatment_day
 
 
 @rule(
@@ -92,8 +92,8 @@ def service_outside_authorized_dates() -> list[Finds]:
 def authorized_visits_exceeded() -> Finds:
     """More visits than the authorization allows; the first too many is named.
 
-    Days of service are counted over all claims of the run. Payers pay up to the count and deny what comes after it.
-    Ask for more visits before they are used up. Visits billed in earlier runs are not counted here.
+    Days of service are counted over all claims of the run and of the earlier exports (`--history`). Payers pay up to
+    the count and deny what comes after it. Ask for more visits before they are used up.
 
     Flagged: the third of two visits
         service_date=2026-01-20 auth.visits=2
@@ -105,13 +105,12 @@ def authorized_visits_exceeded() -> Finds:
         service_date=2026-01-27 procedure=97140 units=1
     """
     day = pl.col("service_date")
-    # Voids take a visit back; days and codes that the authorization does not cover are denied for that, not counted.
+    # Days and codes that the authorization does not cover are denied for that, not counted.
     inside = (day >= pl.col("auth_valid_from")).fill_null(True) & (day <= pl.col("auth_valid_to")).fill_null(True)
     covered = pl.col("auth_procedures").list.contains(pl.col("procedure")).fill_null(True)
-    void = (pl.col("frequency_code") == "8").fill_null(False)
-    counted = pl.when(pl.col("auth_visits").is_not_null() & inside & covered & ~void).then(day)
-    of_number = counted.rank("dense").over(plain(NUMBER), "auth_valid_from", "auth_valid_to")
-    return Finds(of_number == pl.col("auth_visits").floor() + 1, values={"visit": (pl.col("auth_visits").floor() + 1)})
+    over = (plain(NUMBER), "auth_valid_from", "auth_valid_to")
+    visit = treatment_day(pl.col("auth_visits").is_not_null() & inside & covered, *over)
+    return Finds(first_beyond(visit, pl.col("auth_visits").floor(), *over), values={"visit": visit})
 
 
 @rule(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from claimlint.rules import Finds, rule
-from claimlint.vocabulary import is_missing
+from claimlint.vocabulary import is_missing, of_claim
 
 _HEALTH_PLANS = ("medicare", "medicare-advantage", "medicaid", "commercial", "tricare")
 
@@ -125,23 +125,32 @@ def auto_fields_missing() -> list[Finds]:
     payers=_HEALTH_PLANS,
 )
 def primary_payer_missing() -> list[Finds]:
-    """An injury at work or in traffic, billed to health insurance first.
+    """A secondary claim without the first payer's result, or an injury billed to health insurance first.
 
     Workers' compensation pays before any health plan, and no-fault auto insurance before Medicare and most others, so
     the health plan denies and asks for the other insurer's result. In states without no-fault cover a health plan may
-    rightly be first after a traffic accident, so that is a warning.
+    rightly be first after a traffic accident, so that is a warning. A secondary payer works from what the first one
+    paid or refused, and returns the claim without it.
 
     Flagged: an injury at work
         related_causes=EM accident_date=2025-09-15
     Flagged: a traffic accident
         related_causes=AA accident_date=2025-09-15 accident_state=OH claim_filing_indicator=MB
-    Clean: the health plan comes second
-        related_causes=EM accident_date=2025-09-15 payer_sequence=S
+    Flagged: second without the first payer's result
+        payer_sequence=S
+    Clean: the health plan comes second, with the first one's refusal
+        related_causes=EM accident_date=2025-09-15 payer_sequence=S other_payer_paid=0.00
     Clean: another accident
         related_causes=OA accident_date=2025-09-15
     """
     first = pl.col("payer_sequence") == "P"
     return [
+        Finds(
+            pl.col("payer_sequence").is_in(["S", "T"]) & ~of_claim(pl.col("other_payer_paid").is_not_null()),
+            message="{payer_class} is billed after another payer, whose result is not on the claim",
+            hint="add what the first payer paid and adjusted, from its remittance (loops 2320 and 2430), or bill this "
+            "plan as the primary one if there is no other",
+        ),
         Finds(first & has_cause("EM")),
         Finds(
             first & has_cause("AA") & ~has_cause("EM"),
