@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test docs clean
+.PHONY: demo test docs quality clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -27,6 +27,10 @@ test: .venv/installed-dev
 # docs/columns.md and docs/rules.md are written from the schema and the rules.
 docs: .venv/installed
 	$(BIN)/python -m claimlint.reference docs
+
+# Precision and recall of each rule on the labelled scenarios.
+quality: .venv/installed-dev
+	$(BIN)/python -m tests.quality
 
 clean:
 	rm -rf .venv build dist

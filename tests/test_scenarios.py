@@ -1,0 +1,17 @@
+"""Of each scenario exactly what must be said is said."""
+
+import pytest
+
+from tests.quality import PAYERS, Scenario, scenarios
+
+ALL = list(scenarios())
+
+
+@pytest.mark.parametrize("each", [pytest.param(s, id=f"{s.name}-{s.payer}-{s.form}") for s in ALL])
+def test_exactly_the_rules_that_must_fire_do(each: Scenario) -> None:
+    assert sorted(each.found()) == sorted(each.fires)
+
+
+@pytest.mark.parametrize("payer", PAYERS)
+def test_there_is_a_clean_claim_for_every_kind_of_payer(payer: str) -> None:
+    assert any(s.payer == payer and not s.fires for s in ALL)
