@@ -89,7 +89,7 @@ DOCUMENTATION: Values = {
     "member_id": "{member_id}",
     "service_date": "{service_date}",
     "note_signed": "{service_date}",
-    "note_reference": "N-0127",
+    "note_reference": "N-{service_date}",
     "plan_of_care_start": "2026-01-05",
     "plan_of_care_end": "2026-03-31",
     "plan_of_care_certified": "2026-01-08",
@@ -225,10 +225,8 @@ def _fill(example: Example, lines: list[list[tuple[str, str]]]) -> None:
 
 
 def _own(value: str | list[str], row: Values) -> str | list[str]:
-    """A register's value; one in braces is the line's own."""
-    if isinstance(value, str) and value.startswith("{"):
-        return row[value[1:-1]]
-    return value
+    """A register's value; what stands in braces is the line's own."""
+    return re.sub(r"\{(\w+)\}", lambda m: str(row[m[1]]), value) if isinstance(value, str) else value
 
 
 def _number(rows: list[Values], given: list[set[str]]) -> None:

@@ -29,6 +29,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "claim_lines_charge": ("charge",),
     "session_charge": ("charge",),
     "patient_charge": ("charge",),
+    "last_score_date": ("doc_functional_score",),
     "day_units": ("units",),
     "ncci_partner": ("modifiers",),
 }
@@ -74,13 +75,22 @@ def _decompression_words(*columns: str) -> pl.Expr:
 
 
 def derived_from_derived() -> list[pl.Expr]:
-    """Columns that rest on `derived` ones: sums of charges (Int64, US cents) of a claim, a session and a patient."""
+    """Columns that rest on `derived` ones.
+
+    Sums of charges (Int64, US cents) of a claim, a session and a patient; last_score_date (Date: the patient's latest
+    day with a functional score, up to the line's own).
+    """
     present = pl.when(~pl.col("past")).then("charge")
     return [
         pl.col("charge").sum().over("claim_key").alias("claim_lines_charge"),
         # What was billed in earlier runs is not at risk in this one.
         present.sum().over("patient_key", "service_date").alias("session_charge"),
         present.sum().over("patient_key").alias("patient_charge"),
+        pl.when(pl.col("doc_functional_score").is_not_null())
+        .then("service_date")
+        .forward_fill()
+        .over("patient_key", order_by=["service_date", pl.col("doc_functional_score").is_null()])
+        .alias("last_score_date"),
     ]
 
 
