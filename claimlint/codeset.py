@@ -22,7 +22,7 @@ _PACKAGED = Path(__file__).parent / "codesets"
 _CHECKOUT = Path(__file__).parents[1] / "codesets"
 _DATES = ("effective_from", "effective_to")
 _FLAGS = ("verify", "unlisted", "s_code", "excluded", "modifier_allowed")
-_INTEGERS = ("minutes_per_unit", "units_per_day", "units")
+_INTEGERS = ("minutes_per_unit", "units_per_day", "units", "amount", "review_amount")
 # What every row of every codeset says of itself.
 _PROVENANCE = ("source", "effective_from", "effective_to", "verify")
 _PROCEDURE = {

@@ -18,6 +18,7 @@ from typing import Any
 import polars as pl
 
 from claimlint import ClaimlintError, codeset
+from claimlint import lines as schema
 
 CLASSES = ("medicare", "medicare-advantage", "medicaid", "commercial", "workers-comp", "auto", "liability", "tricare",
            "va", "self-pay")  # fmt: skip
@@ -195,6 +196,11 @@ def _policy(path: Path, payer: str, entry: dict[str, Any]) -> Policy:
         kind = _TYPES[type(KEYS[key][0])]
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise PackError(f"{path}: {where}: {key} must be of type {kind.__name__}, not {value!r}")
+    for name in values.get("required_columns", []):
+        if name not in schema.BY_NAME:
+            near = difflib.get_close_matches(name, schema.BY_NAME, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise PackError(f"{path}: {where}: required_columns: there is no column {name!r}{hint}")
     begin, end = entry.get("effective_from"), entry.get("effective_to")
     for key, day in (("effective_from", begin), ("effective_to", end)):
         if day is not None and not isinstance(day, dt.date):
