@@ -186,7 +186,8 @@ def _table(reads: Sequence[tuple[str, Read]]) -> pl.DataFrame:
 def _with_past(table: pl.DataFrame, files: int) -> pl.DataFrame:
     """The rows numbered, those of files from number `files` on as `past`.
 
-    An earlier export often holds claims of the run again, or of another earlier export: each claim counts once.
+    An earlier export often holds claims of the run again, or of another earlier export: each claim counts once. What is
+    past comes first, so that of two equal lines the run's is the second.
     """
     past = pl.col("file_no") >= files
     table = table.with_columns(past.alias("past"))
@@ -195,7 +196,7 @@ def _with_past(table: pl.DataFrame, files: int) -> pl.DataFrame:
         earlier = table.filter("past").join(table.filter(~past), on=claim, how="anti", nulls_equal=True)
         same = [*claim, "service_line", "service_date", "procedure", "charge"]
         earlier = earlier.unique(same, keep="first", maintain_order=True)
-        table = pl.concat([table.filter(~past), earlier])
+        table = pl.concat([earlier, table.filter(~past)])
     return table.with_row_index("row")
 
 

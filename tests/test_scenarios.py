@@ -2,6 +2,7 @@
 
 import pytest
 
+from claimlint.rules import all_rules
 from tests.quality import PAYERS, Scenario, scenarios
 
 ALL = list(scenarios())
@@ -14,4 +15,5 @@ def test_exactly_the_rules_that_must_fire_do(each: Scenario) -> None:
 
 @pytest.mark.parametrize("payer", PAYERS)
 def test_there_is_a_clean_claim_for_every_kind_of_payer(payer: str) -> None:
-    assert any(s.payer == payer and not s.fires for s in ALL)
+    notes = {code for code, rule in all_rules().items() if rule.severity == "info"}
+    assert any(s.payer == payer and s.fires <= notes for s in ALL)

@@ -6,7 +6,7 @@ import polars as pl
 
 from claimlint.rules import Finds, rule
 from claimlint.rules.authorization import NUMBER, authorization_required, number_fault, plain
-from claimlint.vocabulary import first_beyond, is_group, is_session, treatment_day
+from claimlint.vocabulary import first_beyond, has_line, is_group, is_session, policy, treatment_day
 
 
 @rule(
@@ -226,3 +226,88 @@ def retrospective_authorization() -> pl.Expr:
     """
     before = (pl.col("service_date") < pl.col("auth_valid_from")).fill_null(False)
     return (pl.col("auth_approved_date") > pl.col("service_date")) & ~before
+
+
+_FEW_VISITS, _FEW_DAYS = 2, 14
+
+
+@rule(
+    "AUT310",
+    "authorization-running-out",
+    severity="info",
+    snip=7,
+    carc="198",
+    field=NUMBER,
+    view="session",
+    message="authorization {prior_authorization} has {visits_left} of {auth_visits} visits left after {service_date}",
+    hint="ask the payer for more visits now, with the progress so far, before treatment goes on without one",
+    source="X12N 005010X222A1 loops 2300 and 2400 REF*G1; the payer's approval",
+    optional=("frequency_code", "auth_valid_from", "auth_procedures", "auth_visits"),
+)
+def authorization_running_out() -> list[Finds]:
+    """An authorization with few visits or days left, while treatment goes on at the present pace.
+
+    Most payers extend an authorization only before it has run out. It is told on the latest visit: two visits or fewer
+    are left, or it ends within two weeks of the day of the run, and before the visits are used up.
+
+    Flagged: one visit is left
+        auth.visits=2
+    Flagged: it ends in a week
+        auth.valid_to=2026-02-09 claim_filing_indicator=WC
+    Clean: time and visits enough
+        auth.visits=12
+    Clean: it is used up, which is another rule's finding once it is exceeded
+        auth.visits=1
+    """
+    day, ends, as_of = pl.col("service_date"), pl.col("auth_valid_to"), pl.col("as_of")
+    over = (plain(NUMBER), "auth_valid_from", "auth_valid_to")
+    visit = treatment_day(pl.col("auth_found"), *over)
+    latest = day == pl.when(pl.col("auth_found")).then(day).max().over(*over)
+    left = pl.col("auth_visits").floor() - visit
+    days = (ends - as_of).dt.total_days()
+    few = latest & left.is_between(1, _FEW_VISITS)
+    # Two weeks without a visit: treatment does not go on.
+    going_on = (as_of - day).dt.total_days() <= _FEW_DAYS
+    return [
+        Finds(few, values={"visits_left": left}),
+        Finds(
+            latest & days.is_between(0, _FEW_DAYS) & going_on & (left.is_null() | (left > _FEW_VISITS)),
+            message="authorization {prior_authorization} ends on {auth_valid_to}, in {days_left} days",
+            hint="ask the payer to extend it now, if treatment is to go on",
+            values={"days_left": days},
+        ),
+    ]
+
+
+@rule(
+    "AUT311",
+    "needless-authorization",
+    severity="info",
+    snip=7,
+    field=NUMBER,
+    view="claim",
+    message="the claim gives authorization {prior_authorization}, and {payer_class} wants none for {procedure}",
+    hint="leave the number out unless the payer gave it for this claim; another payer's number may delay it",
+    source="X12N 005010X222A1 loops 2300 and 2400 REF*G1; payer policies",
+    policy=("authorization_required",),
+    optional=("member_id", "referral_number"),
+)
+def needless_authorization() -> pl.Expr:
+    """An authorization number where the payer's policy wants none.
+
+    It is mostly left over from another insurance. Some payers stop such a claim to look the number up. Leave it out,
+    unless this payer gave it.
+
+    Flagged: Original Medicare
+        claim_filing_indicator=MB member_id=1EG4TE5MK73 payer_name=Medicare
+    Clean: no number
+        claim_filing_indicator=MB member_id=1EG4TE5MK73 payer_name=Medicare prior_authorization=
+    Clean: a plan whose policy does not say
+        procedure=97110
+    """
+    return (
+        has_line()
+        & policy("authorization_required").eq(False)
+        & pl.col(NUMBER).is_not_null()
+        & number_fault().is_null()
+    )

@@ -185,3 +185,72 @@ def patient_responsibility_unexplained() -> pl.Expr:
     """
     # GY needs no notice: what the statute excludes is the patient's.
     return (pl.col("patient_paid") > 0) & denial_expected() & ~has_modifier("GY") & lacks("doc_notice_date")
+
+
+@rule(
+    "PAT503",
+    "package-session-billed",
+    severity="error",
+    snip=7,
+    carc="18",
+    field="procedure",
+    view="session",
+    message="{procedure} on {service_date} is a session of the prepaid package {doc_package}, and is billed to "
+    "{payer_class}",
+    hint="take the claim back if the patient's package paid for the session; if the plan is to pay, refund the patient "
+    "and correct the register",
+    source="the payer's contract (charges already paid); 42 CFR 447.15 and 489.20 for public programs",
+)
+def package_session_billed() -> pl.Expr:
+    """A session of a prepaid package that is billed to the payer as well.
+
+    The patient has paid for it. Billing it again is a duplicate at best; contracts of most plans do not let a practice
+    keep both.
+
+    Flagged: a commercial plan
+        doc.package=PKG-12
+    Flagged: Medicare
+        claim_filing_indicator=MB member_id=1EG4TE5MK73 payer_name=Medicare doc.package="12 sessions"
+    Clean: no package
+        doc.package=none
+    Clean: the patient is billed
+        payer_name="Self Pay" claim_filing_indicator= payer_id= doc.package=PKG-12
+    """
+    package = ~pl.col("doc_package").str.contains(r"(?i)^\W*(no|none|n|false|0|n/?a)\W*$")
+    return package & pl.col("payer_class").is_not_null() & ~payer_is("self-pay")
+
+
+@rule(
+    "PAT507",
+    "non-covered-cost-summary",
+    severity="info",
+    snip=7,
+    field="procedure",
+    view="patient",
+    message="{sessions} sessions of this patient, {expected_cents} in all, are expected to fall to the patient",
+    hint="discuss it before the next session, in writing: a payment plan, a discount for payment at once where "
+    "contracts allow it, or a package",
+    source="Medicare Claims Processing Manual ch. 30 §50; 45 CFR 149.610; the payer's contract",
+    policy=("coverage",),
+    optional=("rendering_taxonomy", "billing_taxonomy"),
+)
+def non_covered_cost_summary() -> Finds:
+    """What a patient is expected to have to pay for sessions that no plan is expected to pay.
+
+    Nobody should learn it from a bill. One sum for each patient, over the claims of the run: expected, not promised.
+    Where no notice was given, the charge is not expected to fall to the patient, and other rules say so.
+
+    Flagged: self-pay
+        payer_name="Self Pay" claim_filing_indicator= payer_id=
+    Flagged: decompression, with a notice on file
+        procedure=S9090 modifiers= units=1
+    Clean: the plan pays
+        procedure=97110
+    Clean: no notice was given
+        procedure=S9090 modifiers= units=1 doc.notice_date=
+    """
+    told = ~lacks("doc_notice_date") & pl.col("doc_found").fill_null(False) & ~has_modifier("GZ")
+    falls = (payer_is("self-pay") | (denial_expected() & told)) & ~pl.col("past")
+    charge = pl.when(falls).then("charge").sum().over("patient_key")
+    sessions = pl.when(falls).then("service_date").drop_nulls().n_unique().over("patient_key")
+    return Finds(falls & (charge > 0), values={"expected_cents": charge, "sessions": sessions})
