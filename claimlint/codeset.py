@@ -39,6 +39,7 @@ _PROCEDURE = {
     "effective_from": "procedure_from",
     "effective_to": "procedure_to",
     "replacement": "replacement",
+    "addon_of": "addon_of",
     "medicare_status": "medicare_status",
 }
 _CHILDREN_SHOWN = 6
@@ -204,7 +205,10 @@ def placeholder_pattern() -> str:
 
 @kept
 def _procedures() -> pl.DataFrame:
-    words = [pl.col(c).fill_null("").str.split(" ").list.drop_nulls() for c in ("procedure_groups", "disciplines")]
+    words = [
+        pl.col(c).fill_null("").str.split(" ").list.drop_nulls()
+        for c in ("procedure_groups", "disciplines", "addon_of")
+    ]
     words = [w.list.eval(pl.element().filter(pl.element() != "")) for w in words]
     return table("procedures").select(pl.col(old).alias(new) for old, new in _PROCEDURE.items()).with_columns(words)
 
@@ -213,12 +217,11 @@ def procedure_columns(lines: pl.DataFrame) -> pl.DataFrame:
     """What is known of every procedure in `lines`, one row each, to be joined on `procedure`.
 
     Columns: procedure_label, procedure_kind (S supervised, C constant attendance, T timed, U untimed, E evaluation, D
-    equipment),
-    procedure_groups and disciplines (List[String]), therapy (A always, M sometimes), minutes_per_unit (minutes),
-    units_per_day (units of service),
-    is_unlisted, is_s_code, procedure_from, procedure_to (Date), replacement, medicare_status; list_begins and list_ends
-    (Date: the days for which a full list of the code's kind was imported; null for none) and is_listed (Boolean: the
-    code is in that list).
+    equipment), procedure_groups and disciplines (List[String]), therapy (A always, M sometimes), minutes_per_unit
+    (minutes), units_per_day (units of service), is_unlisted, is_s_code, procedure_from, procedure_to (Date),
+    replacement, addon_of (List[String]: the codes of which one must be billed with it), medicare_status; list_begins
+    and list_ends (Date: the days for which a full list of the code's kind was imported; null for none) and is_listed
+    (Boolean: the code is in that list).
     """
     wanted = lines["procedure"].drop_nulls().unique().sort()
     known = pl.DataFrame({"procedure": wanted}, schema={"procedure": pl.String})
@@ -333,7 +336,8 @@ def diagnosis_status(codes: pl.Series) -> pl.DataFrame:
     Columns: diagnosis, diagnosis_billable (Boolean), diagnosis_from, diagnosis_to (Date; open is null; where the day is
     not published with the code, the earliest possible beginning and the latest possible end), diagnosis_billable_to
     (Date: until when a heading was billable itself), diagnosis_title (String, public domain), diagnosis_children
-    (String: billable codes below a heading, dotted, at most six), diagnosis_known (Boolean). Raises CodesetError.
+    (String: billable codes below a heading, dotted, at most six), diagnosis_specific (String: of a code whose title
+    says unspecified, the codes beside it that say more), diagnosis_known (Boolean). Raises CodesetError.
     """
     wanted = codes.drop_nulls().unique().sort()
     names = {"code": "diagnosis", "billable": "diagnosis_billable", "effective_from": "diagnosis_from",
@@ -344,6 +348,8 @@ def diagnosis_status(codes: pl.Series) -> pl.DataFrame:
     every = pl.DataFrame({"diagnosis": wanted}, schema={"diagnosis": pl.String})
     joined = every.join(found, on="diagnosis", how="left", maintain_order="left")
     joined = joined.join(children, on="diagnosis", how="left", maintain_order="left")
+    vague = found.filter(pl.col("diagnosis_title").str.to_lowercase().str.contains("unspecified", literal=True))
+    joined = joined.join(_specific(vague["diagnosis"]), on="diagnosis", how="left", maintain_order="left")
     return joined.with_columns(diagnosis_known=pl.col("diagnosis_billable").is_not_null())
 
 
@@ -354,15 +360,32 @@ def _children(headings: pl.Series) -> pl.DataFrame:
     below = _icd10cm(code.str.head(3).is_in(wanted["category"].unique().implode()))
     below = below.filter(pl.col("billable") & pl.col("effective_to").is_null())
     below = below.select(code, code.str.head(3).alias("category"))
-    pairs = (
-        wanted.join(below, on="category").filter(code.str.starts_with(pl.col("diagnosis"))).sort("diagnosis", "code")
-    )
+    pairs = wanted.join(below, on="category").filter(code.str.starts_with(pl.col("diagnosis")))
+    return _named(pairs, "diagnosis_children")
+
+
+def _specific(vague: pl.Series) -> pl.DataFrame:
+    """Columns diagnosis and diagnosis_specific of codes: those beside each that are neither unspecified nor other."""
+    code, title = pl.col("code"), pl.col("title").str.to_lowercase()
+    # A seventh character (A, D, S) tells the encounter, not the site: such codes are left alone.
+    wanted = pl.DataFrame({"diagnosis": vague}, schema={"diagnosis": pl.String})
+    wanted = wanted.filter(pl.col("diagnosis").str.len_chars() < 7)
+    wanted = wanted.with_columns(pl.col("diagnosis").str.head(-1).alias("parent"))
+    beside = _icd10cm(code.str.head(-1).is_in(wanted["parent"].unique().implode()))
+    says_more = ~title.str.contains(r"unspecified|\bother\b")
+    beside = beside.filter(pl.col("billable") & pl.col("effective_to").is_null() & says_more)
+    pairs = wanted.join(beside.select(code, code.str.head(-1).alias("parent")), on="parent")
+    return _named(pairs, "diagnosis_specific")
+
+
+def _named(pairs: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Of pairs of diagnosis and code: the codes of each diagnosis as dotted text under `name`, at most six."""
+    code = pl.col("code")
     spelled = pl.when(code.str.len_chars() > 3).then(code.str.head(3) + "." + code.str.slice(3)).otherwise(code)
     more = pl.len() - _CHILDREN_SHOWN
-    return pairs.group_by("diagnosis", maintain_order=True).agg(
-        diagnosis_children=spelled.head(_CHILDREN_SHOWN).str.join(", ")
-        + pl.when(pl.len() > _CHILDREN_SHOWN).then(pl.format(" and {} more", more)).otherwise(pl.lit("")).first()
-    )
+    rest = pl.when(pl.len() > _CHILDREN_SHOWN).then(pl.format(" and {} more", more)).otherwise(pl.lit("")).first()
+    named = (spelled.head(_CHILDREN_SHOWN).str.join(", ") + rest).alias(name)
+    return pairs.sort("diagnosis", "code").group_by("diagnosis", maintain_order=True).agg(named)
 
 
 def ncci_pairs(codes: pl.Series) -> pl.DataFrame:

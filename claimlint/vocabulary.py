@@ -119,6 +119,24 @@ def says_decompression() -> pl.Expr:
     return pl.col("decompression_words").is_not_null()
 
 
+def is_decompression_in_fact() -> pl.Expr:
+    """The line is decompression: billed so, or billed as traction, therapy or an unlisted code that a text calls so.
+
+    Text of the line itself counts for that line. A claim's note or the chart speaks of the whole session, so it counts
+    for traction and unlisted codes only, and only where no line says or bills it itself.
+    """
+    own = pl.col("line_decompression_words").is_not_null()
+    unlisted = pl.col("is_unlisted").fill_null(False)
+    shared = says_decompression() & (is_traction() | unlisted) & ~on_session(own)
+    hides = (own & (is_traction() | unlisted | is_group("therapy"))) | shared
+    return is_decompression() | (hides & ~on_session(is_decompression()))
+
+
+def is_chiropractors() -> pl.Expr:
+    """A chiropractor gave the service: by the rendering taxonomy, else the billing one; unknown is no."""
+    return pl.coalesce("rendering_taxonomy", "billing_taxonomy").str.starts_with("111N").fill_null(False)
+
+
 def has_modifier(*modifiers: str) -> pl.Expr:
     """The line carries at least one of these modifiers; a line without modifiers carries none."""
     return pl.col("modifiers").list.eval(pl.element().is_in(modifiers)).list.any().fill_null(False)

@@ -195,6 +195,38 @@ def line_without_diagnosis_pointer() -> pl.Expr:
 
 
 @rule(
+    "COD155",
+    "unspecified-diagnosis",
+    severity="warning",
+    snip=5,
+    carc="11",
+    field="diagnoses",
+    view="diagnoses",
+    message="{diagnosis_text} is an unspecified code, and there are codes beside it that say more",
+    hint="code what the record supports, such as {diagnosis_specific}; keep the unspecified one only where it says no "
+    "more",
+    source="ICD-10-CM Official Guidelines, section I.B.18 (unspecified codes)",
+)
+def unspecified_diagnosis() -> pl.Expr:
+    """An unspecified diagnosis where a specific one stands beside it in ICD-10-CM.
+
+    It is valid, but payers take it as a sign that the examination was not finished, and deny or ask for records. Code
+    the site, side and cause that the chart shows; never more than it shows.
+
+    Flagged: low back pain, unspecified
+        procedure=97110 diagnoses=M54.50
+    Flagged: an unspecified shoulder, for Medicare
+        procedure=97110 diagnoses=M25.519 claim_filing_indicator=MB member_id=1EG4TE5MK73
+    Clean: a site and a cause
+        procedure=97110 diagnoses=M51.16
+    Clean: other low back pain
+        procedure=97110 diagnoses=M54.59
+    """
+    ended = (pl.col("service_date") > pl.col("diagnosis_to")).fill_null(False)
+    return pl.col("diagnosis_billable") & pl.col("diagnosis_specific").is_not_null() & ~ended
+
+
+@rule(
     "COD156",
     "external-cause-as-primary",
     severity="error",

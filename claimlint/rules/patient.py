@@ -5,8 +5,15 @@ from __future__ import annotations
 import polars as pl
 
 from claimlint.rules import Finds, rule
-from claimlint.rules.payer import denial_expected, is_chiropractors, is_decompression_in_fact, policy_refuses
-from claimlint.vocabulary import has_modifier, is_decompression, payer_is, policy
+from claimlint.rules.payer import denial_expected, policy_refuses
+from claimlint.vocabulary import (
+    has_modifier,
+    is_chiropractors,
+    is_decompression,
+    is_decompression_in_fact,
+    payer_is,
+    policy,
+)
 
 
 def lacks(column: str) -> pl.Expr:

@@ -8,37 +8,17 @@ from claimlint.rules import Finds, rule
 from claimlint.vocabulary import (
     MBI,
     has_modifier,
+    is_chiropractors,
     is_decompression,
-    is_group,
-    is_traction,
-    on_session,
+    is_decompression_in_fact,
     payer_is,
     policy,
-    says_decompression,
 )
 
 _NOT_MEDICARE = (
     "medicare-advantage", "medicaid", "commercial", "workers-comp", "auto", "liability", "tricare", "va"
 )  # fmt: skip
 _FILING_WARNING_DAYS = 15
-
-
-def is_decompression_in_fact() -> pl.Expr:
-    """The line is decompression: billed so, or billed as traction, therapy or an unlisted code that a text calls so.
-
-    Text of the line itself counts for that line. A claim's note or the chart speaks of the whole session, so it counts
-    for traction and unlisted codes only, and only where no line says or bills it itself.
-    """
-    own = pl.col("line_decompression_words").is_not_null()
-    unlisted = pl.col("is_unlisted").fill_null(False)
-    shared = says_decompression() & (is_traction() | unlisted) & ~on_session(own)
-    hides = (own & (is_traction() | unlisted | is_group("therapy"))) | shared
-    return is_decompression() | (hides & ~on_session(is_decompression()))
-
-
-def is_chiropractors() -> pl.Expr:
-    """A chiropractor gave the service: by the rendering taxonomy, else the billing one; unknown is no."""
-    return pl.coalesce("rendering_taxonomy", "billing_taxonomy").str.starts_with("111N").fill_null(False)
 
 
 def policy_refuses() -> pl.Expr:
