@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
 import difflib
 import functools
@@ -15,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from claimlint import __version__
+from claimlint import ClaimlintError, __version__
 
 if TYPE_CHECKING:
-    from claimlint.findings import Report
+    from claimlint.engine import Options as EngineOptions
+    from claimlint.findings import Finding, Report
     from claimlint.rules import Rule
 
 CLOSED_PIPE = 141  # what a shell gives for SIGPIPE
@@ -117,6 +119,11 @@ def cli() -> None:
 @click.option(
     "--history", type=_FILE, multiple=True, help="An earlier export: its lines count, and have no findings themselves."
 )
+@click.option("--fix", is_flag=True, help="Write corrected copies (NAME.fixed.EXT) of what can safely be corrected.")
+@click.option("--unsafe-fixes", is_flag=True, help="Correct too what may not be what was meant; look at it before use.")
+@click.option("--diff", is_flag=True, help="Show what --fix would change, without patient data, and write nothing.")
+@click.option("--fix-to", type=click.Path(file_okay=False, path_type=Path), help="A folder for the corrected copies.")
+@click.option("--in-place", is_flag=True, help="Overwrite the files with their corrected copies.")
 @click.option("--stdin-filename", default="-", help="What to call the claims given on standard input (-).")
 @click.option("--statistics", is_flag=True, help="Count findings by rule instead of listing them.")
 @click.option("--show-phi", is_flag=True, help="Show patient names, member ids and birth dates in excerpts.")
@@ -126,10 +133,11 @@ def cli() -> None:
 def check(paths: tuple[str, ...], **options: Any) -> int:
     """Lint claim files, folders, globs or - (standard input): CSV, 837P or X12-like XML.
 
-    Exit status: 0 nothing at or above --fail-on, 1 findings, 2 could not run.
+    With --fix (or any of its kin) the report is that of the corrected files.
+
+    Exit status: 0 nothing at or above --fail-on, 1 findings (or, with --diff, corrections), 2 could not run.
     """
-    from claimlint.engine import Options
-    from claimlint.engine import check as run
+    from claimlint import engine
     from claimlint.sources import is_input
 
     output: Path | None = options["output_file"]
@@ -139,25 +147,72 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
         raise click.UsageError(f"{output} is an input; the report must go to another file")
     if "-" in paths and (paths.count("-") > 1 or sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError("- means standard input: give it once, and pipe a claim file into it")
-    report = run(
-        paths,
-        Options(
-            as_of=options["as_of"] or dt.date.today(),
-            payer=options["payer"],
-            mapping=_mapping(options["map_file"]),
-            authorizations=options["authorizations"],
-            documentation=options["documentation"],
-            history=options["history"],
-            rules=_selection(options["select"], options["ignore"], options["extend_select"]),
-            show_phi=options["show_phi"],
-            stdin_filename=options["stdin_filename"],
-            input_format=options["input_format"],
-        ),
+    told = engine.Options(
+        as_of=options["as_of"] or dt.date.today(),
+        payer=options["payer"],
+        mapping=_mapping(options["map_file"]),
+        authorizations=options["authorizations"],
+        documentation=options["documentation"],
+        history=options["history"],
+        rules=_selection(options["select"], options["ignore"], options["extend_select"]),
+        show_phi=options["show_phi"],
+        stdin_filename=options["stdin_filename"],
+        input_format=options["input_format"],
     )
+    if any(options[name] for name in ("fix", "unsafe_fixes", "diff", "fix_to", "in_place")):
+        left = _fix(paths, told, options)
+        if options["diff"] or left is None:
+            return int(left is None)
+        report = left
+    else:
+        report = engine.check(paths, told)
     failing = any(_RANK[f.severity] >= _RANK[options["fail_on"]] for f in report.findings)
     report.findings = [f for f in report.findings if _RANK[f.severity] >= _RANK[options["severity"]]]
     _write(report, options)
     return int(failing)
+
+
+def _fix(paths: tuple[str, ...], told: EngineOptions, options: dict[str, Any]) -> Report | None:
+    """Correct the files and write the copies: what is left to report. With --diff, show them: None if there are any."""
+    from claimlint import fixes
+    from claimlint.engine import claim_files
+
+    to, in_place = options["fix_to"], options["in_place"]
+    if to and in_place:
+        raise click.UsageError("--fix-to and --in-place exclude each other")
+    if "-" in paths and not (to or options["diff"]):
+        raise click.UsageError("what comes from standard input (-) has no place for its copy; give --fix-to FOLDER")
+    unsafe, least = options["unsafe_fixes"], _RANK[options["severity"]]
+
+    def wanted(found: Finding) -> bool:
+        return found.fix is not None and (found.fix.safe or unsafe) and _RANK[found.severity] >= least
+
+    report, corrected = fixes.run(list(claim_files(paths, told)), told, wanted)
+    made = [each for each in corrected if each.done]
+    if options["diff"]:
+        for each in made:
+            click.echo("\n".join(fixes.diff(each)))
+        return None if made else report
+    try:
+        targets = [fixes.target(each, to, in_place=in_place) for each in made]
+        if clash := next((t for t in targets if targets.count(t) > 1), None):
+            raise ValueError(f"{clash} would be the copy of two files; correct them one after the other")
+    except ValueError as error:
+        raise ClaimlintError(str(error)) from None
+    for each, path in zip(made, targets, strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        original = Path(each.source.name)
+        _replace(path, each.data, original.stat().st_mode & 0o777 if original.is_file() else 0o600)
+    if not options["quiet"]:
+        for each, path in zip(made, targets, strict=True):
+            counts = collections.Counter(f.code for f in each.done)
+            what = ", ".join(f"{code} {count}" for code, count in sorted(counts.items()))
+            click.echo(f"fixed: {each.source.name}: {what}; corrected: {path}", err=True)
+        for each in corrected:
+            for finding, why in each.left:
+                where = f"{each.source.name}:{finding.place.line}"
+                click.echo(f"not fixed: {where}: {finding.code}: {why}", err=True)
+    return report
 
 
 def _write(report: Report, options: dict[str, Any]) -> None:
@@ -186,13 +241,19 @@ def _write(report: Report, options: dict[str, Any]) -> None:
     if output.exists() and not output.is_file():  # /dev/stdout or a pipe: there is nothing to replace
         output.write_text(text, encoding="utf-8", newline="\n")
         return
-    handle, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
+    _replace(output, text.encode(), 0o600)
+
+
+def _replace(path: Path, data: bytes, mode: int) -> None:
+    """Write a file whole or not at all."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(output)
+        Path(name).chmod(mode)
+        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ import numpy as np
 import polars as pl
 
 from claimlint import ClaimlintError, codeset, edits, lines, policy, registers, vocabulary
-from claimlint.findings import SEVERITIES, Finding, NotChecked, Report, Severity, dollars, fingerprint
+from claimlint.findings import SEVERITIES, Edit, Finding, Fix, NotChecked, Report, Severity, dollars, fingerprint
 from claimlint.readers import NotClaimRows, NotClaims, Place, Problem, Read
 from claimlint.readers.sniff import read
 from claimlint.rules import Finds, Rule, all_rules
-from claimlint.sources import SourceProblem, sources
+from claimlint.sources import Opened, Skipped, Source, SourceProblem, sources
 
 # What a finding puts at risk when it is about more than one line: the claim's charges, or the patient's day's.
 _WIDE = {"claim": ["claim_key"], "diagnoses": ["claim_key"], "session": ["patient_key", "service_date"],
@@ -58,15 +59,28 @@ class CannotRun(ClaimlintError):
 
 def check(paths: Sequence[str], options: Options) -> Report:
     """Lint files, folders and globs. Raises CannotRun when there is nothing that could be read."""
+    return check_sources(claim_files(paths, options), options)
+
+
+def claim_files(paths: Sequence[str], options: Options) -> Iterator[Opened]:
+    """The files of a run, without its registers and earlier exports."""
+    skip = [p for p in (options.authorizations, options.documentation, *options.history) if p]
+    return sources(paths, options.stdin_filename, skip)
+
+
+def check_sources(found: Iterable[Opened], options: Options) -> Report:
+    """Lint files that were opened. Raises CannotRun when there is nothing that could be read."""
     began = time.monotonic()
     auths = _register(options.authorizations, registers.read_authorizations)
     docs = _register(options.documentation, registers.read_documentation)
     history, history_notes = _history(options)
-    skip = [p for p in (options.authorizations, options.documentation, *options.history) if p]
     reads: list[tuple[str, Read]] = []
     failed: list[tuple[str, str, str]] = []
     notes: list[str] = []
-    for source in sources(paths, options.stdin_filename, skip):
+    for source in found:
+        if isinstance(source, Skipped):
+            notes.append(f"{source.name}: {source.message}")
+            continue
         if isinstance(source, SourceProblem):
             failed.append((source.name, "STR001", source.message))
             continue
@@ -204,7 +218,7 @@ def _history(options: Options) -> tuple[list[tuple[str, Read]], list[str]]:
     """The earlier exports, read, and what to note of them. Raises CannotRun for one that cannot be read."""
     reads, notes = [], []
     for source in sources([str(p) for p in options.history], options.stdin_filename, []) if options.history else ():
-        if isinstance(source, SourceProblem):
+        if not isinstance(source, Source):
             raise CannotRun(f"--history {source.name}: {source.message}")
         try:
             made = read(source.data, options.mapping)
@@ -408,9 +422,10 @@ class _Evaluation:
             .to_numpy()
         )
         field_name = finds.field or rule.field
+        corrections = self._corrections(rule, finds, view, field_name, hits)
         # A value of the claim that several of its lines repeat stands at one place and is one finding.
         at_place: dict[tuple[object, ...], Finding] = {}
-        for row in wanted.iter_rows(named=True):
+        for at, row in enumerate(wanted.iter_rows(named=True)):
             name, made = self._reads[row["file_no"]]
             positions = {p: row[p] for p in lines.POSITIONS}
             place = made.locate(positions, field_name, row["index"], self._options.show_phi)
@@ -421,9 +436,56 @@ class _Evaluation:
                 at_place[key] = replace(first, charge_cents=cents, service_line=None, procedure=None)
                 continue
             at_place[key] = _finding(
-                rule, name, place, row["message"], row["hint"], row["severity"], row, cents, field_name
+                rule,
+                name,
+                place,
+                row["message"],
+                row["hint"],
+                row["severity"],
+                row,
+                cents,
+                field_name,
+                corrections.get(at),
             )
         return list(at_place.values())
+
+    def _corrections(self, rule: Rule, finds: Finds, view: str, column: str, hits: pl.DataFrame) -> dict[int, Fix]:
+        """By its number among the hits, the fix of each that has one."""
+        if finds.fix is None:
+            return {}
+        verify = pl.any_horizontal(pl.lit(not finds.safe), *(pl.col(f"policy_{k}_verify") for k in rule.policy))
+        entry = _INDEXED.get(view)
+        old = f"{entry or column}_text" if f"{entry or column}_text" in hits.columns else entry or column
+        rows = hits.with_row_index("at").select(
+            "at",
+            "file_no",
+            "row",
+            "claim_key",
+            *lines.POSITIONS,
+            finds.fix.alias("new"),
+            pl.col(old).cast(pl.String).alias("old"),
+            verify.fill_null(False).alias("unsafe"),
+            (pl.col("index") if entry else pl.lit(-1)).alias("index"),
+            (pl.col(f"all_{view}").cast(pl.List(pl.String)) if entry else pl.lit(None)).alias("entries"),
+        )
+        result = {}
+        for row in rows.filter(pl.col("new").is_not_null()).iter_rows(named=True):
+            made = self._reads[row["file_no"]][1]
+            spots = [{p: row[p] for p in lines.POSITIONS}]
+            if made.format == "csv" and view in ("claim", "diagnoses"):  # every row of the claim repeats the value
+                others = self._table.filter((pl.col("claim_key") == row["claim_key"]) & (pl.col("row") != row["row"]))
+                spots += others.select(lines.POSITIONS).to_dicts()
+            entries = [row["old"], row["new"]]
+            if not row["new"]:  # what follows moves up, and the list's last place is emptied
+                entries = [*row["entries"][row["index"] :], ""]
+            edits = [
+                Edit(made.locate(spot, column, row["index"] + k, self._options.show_phi), old, new, also=n > 0)
+                for n, spot in enumerate(spots)
+                for k, (old, new) in enumerate(itertools.pairwise(entries))
+            ]
+            private = column in lines.BY_NAME and lines.BY_NAME[column].phi
+            result[row["at"]] = Fix(not row["unsafe"], row["new"], tuple(edits), private, made.separator)
+        return result
 
     def at_risk(self) -> int:
         """US cents of the lines that have an error or a warning, each line once."""
@@ -440,6 +502,7 @@ def _finding(
     row: Mapping[str, Any],
     cents: int | None,
     field_name: str = "",
+    fix: Fix | None = None,
 ) -> Finding:
     claim, line = row.get("claim_id"), row.get("service_line")
     procedure, date = row.get("procedure"), row.get("service_date")
@@ -462,6 +525,7 @@ def _finding(
         rule.carc,
         rule.source,
         mark,
+        fix,
     )
 
 

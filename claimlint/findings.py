@@ -14,6 +14,38 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 
 @dataclass(frozen=True)
+class Edit:
+    """`new` in the place of `old`; `also`: on another row of the claim, left alone where that says something else."""
+
+    place: Place
+    old: str
+    new: str
+    also: bool = False
+
+
+@dataclass(frozen=True)
+class Fix:
+    """What corrects a finding. `replacement` is the right text of the value; an empty one takes it out of its list.
+
+    A safe fix only spells what was meant. One that is not safe may be what was meant: look at it before it is sent.
+    `separator` is what parts the cells of the file, if it is a CSV.
+    """
+
+    safe: bool
+    replacement: str
+    edits: tuple[Edit, ...]
+    private: bool
+    separator: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON record; the replacement of what identifies a patient is null."""
+        return {
+            "applicability": "safe" if self.safe else "unsafe",
+            "replacement": None if self.private else self.replacement,
+        }
+
+
+@dataclass(frozen=True)
 class Finding:
     """One thing wrong with one value.
 
@@ -38,6 +70,7 @@ class Finding:
     carc: str
     source: str
     fingerprint: str
+    fix: Fix | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON record, by the contract of schema version 1."""
@@ -64,7 +97,7 @@ class Finding:
             "carc": self.carc,
             "source": self.source,
             "docs": None,
-            "fix": None,
+            "fix": self.fix.as_dict() if self.fix else None,
             "fingerprint": self.fingerprint,
         }
 

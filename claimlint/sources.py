@@ -13,8 +13,10 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 EXTENSIONS = (".837", ".837p", ".x12", ".edi", ".txt", ".dat", ".csv", ".tsv", ".xml", ".gz", ".zip")
+_COPY = ".fixed"  # what `claimlint.fixes` puts into the names of its copies
 _JUNK = ("__MACOSX", "Thumbs.db", ".DS_Store", "desktop.ini")
 _PIECE, _GZIP = 1 << 16, 31  # bytes at a time; the window bits that mean gzip to zlib
 _OFFICE = {"[Content_Types].xml", "mimetype"}
@@ -39,7 +41,18 @@ class SourceProblem:
     message: str
 
 
-def sources(paths: Sequence[str], stdin_filename: str, skip: Sequence[Path]) -> Iterator[Source | SourceProblem]:
+@dataclass(frozen=True)
+class Skipped:
+    """A file of a folder that was not read, and why: no fault of anybody."""
+
+    name: str
+    message: str
+
+
+Opened: TypeAlias = Source | SourceProblem | Skipped
+
+
+def sources(paths: Sequence[str], stdin_filename: str, skip: Sequence[Path]) -> Iterator[Opened]:
     """Every file named by the paths, in a settled order and once each, without those in `skip`."""
     seen = {(s.st_dev, s.st_ino) for p in skip if p.exists() for s in [p.stat()]}
     for path in paths:
@@ -48,7 +61,7 @@ def sources(paths: Sequence[str], stdin_filename: str, skip: Sequence[Path]) -> 
             yield Source(stdin_filename, data) if data else SourceProblem(stdin_filename, "standard input is empty")
             continue
         for each in _expand(path):
-            if isinstance(each, SourceProblem):
+            if isinstance(each, SourceProblem | Skipped):
                 yield each
                 continue
             try:
@@ -65,7 +78,7 @@ def sources(paths: Sequence[str], stdin_filename: str, skip: Sequence[Path]) -> 
             yield from _open(each)
 
 
-def _expand(path: str) -> Iterator[Path | SourceProblem]:
+def _expand(path: str) -> Iterator[Path | SourceProblem | Skipped]:
     """The files that one argument means."""
     given = Path(path)
     if given.is_dir():
@@ -75,7 +88,11 @@ def _expand(path: str) -> Iterator[Path | SourceProblem]:
             files += [Path(folder, n) for n in names if n.lower().endswith(EXTENSIONS) and not n.startswith(".")]
         if not files:
             yield SourceProblem(path, f"no claim files in this folder; looked for {', '.join(EXTENSIONS)}")
-        yield from sorted(files)
+        for each in sorted(files):
+            if each.stem.endswith(_COPY) and each.with_stem(each.stem.removesuffix(_COPY)) in files:
+                yield Skipped(_name(each), "not read: the corrected copy of a file that was; give it by its name")
+            else:
+                yield each
     elif given.exists() or given.is_symlink():
         yield given
     elif glob.has_magic(path) and (found := sorted(glob.glob(path, recursive=True))):  # noqa: PTH207 - any path

@@ -70,6 +70,7 @@ class Read:
     what is unreadable too. `notes`: what was taken care of and the user should know (encoding, order of day and month).
     `locate(positions, column, index, show_phi)` finds the exact place of a value. `interchanges`: sender, receiver and
     control number of each X12 interchange, with its place. `compact_dates`: values are spelled as X12 wants them.
+    `separator`: what parts the cells of a CSV.
     """
 
     format: Format
@@ -80,6 +81,7 @@ class Read:
     locate: Locate
     compact_dates: bool
     day_first: bool = False
+    separator: str = ""
     problems: list[Problem] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -49,6 +49,7 @@ def read(
         locator.locate,
         compact_dates=False,
         day_first=day_first,
+        separator=sheet.separator,
         problems=locator.problems(bad_claims),
         unreadable=unreadable,
         notes=sheet.notes + date_notes,

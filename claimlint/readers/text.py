@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from dataclasses import dataclass
 
 # Stands for a NUL byte: one character like the NUL was, so that columns stay right, and visible where it is shown.
@@ -31,21 +33,69 @@ def decode(data: bytes) -> Text:
     return Text(data, tuple(notes))
 
 
-def _to_utf8(data: bytes) -> tuple[bytes, list[str]]:
-    for mark, name in (
-        (b"\xff\xfe\x00\x00", "utf-32-le"),
-        (b"\x00\x00\xfe\xff", "utf-32-be"),
-        (b"\xff\xfe", "utf-16-le"),
-        (b"\xfe\xff", "utf-16-be"),
-    ):
+_MARKS = (
+    (b"\xff\xfe\x00\x00", "utf-32-le"),
+    (b"\x00\x00\xfe\xff", "utf-32-be"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+    (b"\xef\xbb\xbf", "utf-8"),
+)
+
+
+def _encoding(data: bytes) -> tuple[int, str]:
+    """How many bytes the byte order mark takes, and the encoding; `utf-8` may be Windows-1252 line by line."""
+    for mark, name in _MARKS:
         if data.startswith(mark):
-            return _transcode(data[len(mark) :], name), [f"read as {name.upper()}"]
-    if data.startswith(b"\xef\xbb\xbf"):
-        return data[3:], []
-    name = _utf16_without_mark(data[:4096])
-    if name:
-        return _transcode(data, name), [f"read as {name.upper()}"]
-    return data, []
+            return len(mark), name
+    return 0, _utf16_without_mark(data[:4096]) or "utf-8"
+
+
+def _to_utf8(data: bytes) -> tuple[bytes, list[str]]:
+    mark, name = _encoding(data)
+    if name == "utf-8":
+        return data[mark:], []
+    return _transcode(data[mark:], name), [f"read as {name.upper()}"]
+
+
+class Original:
+    """Where the lines and columns (characters, both from 1) of what `decode` gives stand in the file's own bytes."""
+
+    def __init__(self, data: bytes, encoding: str | None = None) -> None:
+        """`encoding`, where the file declares a one-byte one."""
+        self.data = data
+        mark, self._encoding = (0, encoding) if encoding else _encoding(data)
+        self._wide = self._encoding.startswith(("utf-16", "utf-32"))
+        # Bytes as characters, one each, unless a character takes more of them and 10 may be half of one.
+        text = data[mark:].decode(self._encoding if self._wide else "latin-1", "replace")
+        plain = text.replace("\r\n", "\n")
+        ends = "\r\n?|\n" if plain.count("\r") > plain.count("\n") else "\n"
+        starts = [0, *(m.end() for m in re.finditer(ends, text))]
+        if self._wide:
+            lines = (text[a:b] for a, b in itertools.pairwise(starts))
+            starts = list(itertools.accumulate((len(line.encode(self._encoding)) for line in lines), initial=0))
+        self._starts = [mark + start for start in starts]
+
+    def at(self, line: int, column: int) -> int:
+        """The byte offset of a place."""
+        start = self._starts[line - 1]
+        stop = self._starts[line] if line < len(self._starts) else len(self.data)
+        text, encoding = self._text(self.data[start:stop])
+        return start + len(text[: column - 1].encode(encoding, "replace"))
+
+    def text(self, start: int, end: int) -> str:
+        """The characters between two byte offsets of one line."""
+        return self._text(self.data[start:end])[0]
+
+    def encoded(self, text: str) -> bytes:
+        """ASCII text as the file would have it."""
+        return text.encode(self._encoding)
+
+    def _text(self, data: bytes) -> tuple[str, str]:
+        try:
+            return data.decode(self._encoding), self._encoding
+        except UnicodeDecodeError:
+            one_byte = "latin-1" if self._encoding == "utf-8" else self._encoding
+            return data.decode(one_byte, "replace"), one_byte
 
 
 def _transcode(data: bytes, encoding: str) -> bytes:

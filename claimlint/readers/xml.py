@@ -28,7 +28,7 @@ _SAFE: dict[str, Any] = {"no_network": True, **dict.fromkeys(_NEVER, False)}
 _PIECE, _ROUND = 1 << 16, 1 << 22  # bytes parsed at a time, and transformed at a time
 _CL, _XSL = "{urn:claimlint:dialect}", "{http://www.w3.org/1999/XSL/Transform}"
 # Encodings that are believed where they are declared; anything else is told by the bytes.
-_ONE_BYTE = re.compile(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"'](iso-8859-1?\d|latin-?1|windows-125\d|cp125\d)[\"']", re.I)
+ONE_BYTE = re.compile(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"'](iso-8859-1?\d|latin-?1|windows-125\d|cp125\d)[\"']", re.I)
 _XML_DECLARATION = re.compile(rb"[\x00-\x20]*<\?xml\s[^>]*>")
 _DOCTYPE = re.compile(rb"(?:[\x00-\x20]|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.S)
 _TOKEN = re.compile(rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|<(?:[^>\"']|\"[^\"]*\"|'[^']*')*+>|[^<]+", re.S)
@@ -133,7 +133,7 @@ class _Document:
     """One document as UTF-8, and what is worked out about it once."""
 
     def __init__(self, data: bytes) -> None:
-        if declared := _ONE_BYTE.match(data):
+        if declared := ONE_BYTE.match(data):
             data = data.decode(declared[1].decode(), "replace").encode()
         decoded = decoding.decode(data)
         self.text, self.notes = decoded.data, decoded.notes

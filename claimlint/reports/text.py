@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from claimlint.findings import Finding, Report
+from claimlint.findings import Finding, Fix, Report
 from claimlint.readers import shown
 
 _COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
@@ -58,7 +58,16 @@ def _full(f: Finding) -> str:
     if filled:
         lines.append(f"{gutter} = {filled}")
     lines.append(f"{gutter} = " + click.style("do: ", bold=True) + shown(f.hint))
+    if f.fix:
+        option = "--fix" if f.fix.safe else "--unsafe-fixes"
+        lines.append(f"{gutter} = " + click.style("fix: ", bold=True) + f"{_correction(f.fix)} ({option})")
     return "\n".join(lines) + "\n"
+
+
+def _correction(fix: Fix) -> str:
+    if not fix.replacement:
+        return "take it out"
+    return "write it right" if fix.private else f"write {shown(fix.replacement)}"
 
 
 def _window(text: str, start: int, end: int) -> tuple[str, int, int]:
@@ -103,6 +112,10 @@ def _summary(report: Report, verbose: bool) -> Iterator[str]:
             f"{_count(by['error'], 'error')}, {_count(by['warning'], 'warning')}, {_count(by['info'], 'note')}; "
             f"${s['charges_at_risk']:,.2f} of charges at risk"
         )
+    fixes = [f.fix.safe for f in report.findings if f.fix]
+    if fixes:
+        more = f" ({fixes.count(False):,} more with --unsafe-fixes)" if False in fixes else ""
+        yield f"{fixes.count(True):,} can be corrected with --fix{more}"
     reasons: dict[tuple[str, str], list[str]] = defaultdict(list)
     for n in report.not_checked:
         reasons[n.reason, n.enable].append(n.code)

@@ -43,7 +43,8 @@ class Finds:
     `field` is the column at fault, `severity` may be an expression giving one of `error`, `warning`, `info`;
     `values` are named expressions for the message's placeholders; `view` is another view than the rule's. With
     `unchecked` the hits are no findings: the summary says of the rule what could not be checked (`{count}` of them),
-    and the hint what would enable it.
+    and the hint what would enable it. `fix` is the text that belongs in the value's place (an empty one takes the entry
+    out of its list, null is no fix); it is not `safe` when it may not be what was meant, and never says what was done.
     """
 
     when: pl.Expr
@@ -54,6 +55,8 @@ class Finds:
     values: dict[str, pl.Expr] | None = None
     view: View | None = None
     unchecked: str = ""
+    fix: pl.Expr | None = None
+    safe: bool = True
 
 
 @dataclass(frozen=True)

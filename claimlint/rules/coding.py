@@ -140,7 +140,13 @@ def deleted_procedure_code() -> list[Finds]:
     date = pl.col("service_date")
     values = {"replacement_or_none": pl.col("replacement").fill_null("none is known")}
     return [
-        Finds(date > pl.col("procedure_to"), values=values),
+        Finds(
+            date > pl.col("procedure_to"),
+            values=values,
+            # Several replacements are told apart by what was done, which the claim does not say.
+            fix=pl.when(pl.col("replacement").str.contains(r"^\w{5}$")).then("replacement"),
+            safe=False,
+        ),
         Finds(
             date < pl.col("procedure_from"),
             message="{procedure} began on {procedure_from}; the date of service is {service_date}",
@@ -399,7 +405,7 @@ def home_traction_device_as_session() -> pl.Expr:
     policy=("stimulation_code",),
     source="CMS Claims Processing Manual ch. 5 s. 10.3; HCPCS Level II G0283",
 )
-def unattended_stimulation_code() -> pl.Expr:
+def unattended_stimulation_code() -> Finds:
     """97014 to a payer that wants G0283, or the reverse.
 
     Medicare and those that follow it take G0283 only; some other payers take no G codes.
@@ -409,7 +415,8 @@ def unattended_stimulation_code() -> pl.Expr:
     Clean:
         procedure=G0283 units=1 claim_filing_indicator=MB payer_name=Medicare member_id=1EG4TE5MK73
     """
-    return pl.col("procedure").is_in(["97014", "G0283"]) & (pl.col("procedure") != policy("stimulation_code"))
+    wanted = policy("stimulation_code")
+    return Finds(pl.col("procedure").is_in(["97014", "G0283"]) & (pl.col("procedure") != wanted), fix=wanted)
 
 
 @rule(

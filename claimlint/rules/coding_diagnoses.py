@@ -60,6 +60,7 @@ def malformed_diagnosis_code() -> list[Finds]:
             _well_formed() & pl.col("diagnosis_text").str.contains(".", literal=True) & (pl.col("form") != "csv"),
             message="{diagnosis_text} carries a dot; in an 837 the code stands without it",
             hint="write {diagnosis}",
+            fix=pl.col("diagnosis"),
         ),
     ]
 

@@ -70,7 +70,7 @@ def invalid_modifier() -> pl.Expr:
     hint="keep it once",
     source="X12N 005010X222A1 SV101-3 to SV101-6",
 )
-def duplicate_modifier() -> pl.Expr:
+def duplicate_modifier() -> Finds:
     """The same modifier twice on a line.
 
     Some payers reject the line; none pays more for it.
@@ -80,7 +80,7 @@ def duplicate_modifier() -> pl.Expr:
     Clean:
         procedure=97110 modifiers=GP,KX
     """
-    return pl.col("modifier").cum_count().over("row", "modifier") > 1
+    return Finds(pl.col("modifier").cum_count().over("row", "modifier") > 1, fix=pl.lit(""))
 
 
 @rule(

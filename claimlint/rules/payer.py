@@ -284,7 +284,7 @@ def timely_filing_at_risk() -> list[Finds]:
     view="modifiers",
     payers=("medicare-advantage",),
 )
-def abn_modifier_on_medicare_advantage() -> pl.Expr:
+def abn_modifier_on_medicare_advantage() -> Finds:
     """GA, GX or GZ on a Medicare Advantage claim.
 
     The ABN is a form of Original Medicare, and these modifiers speak of it. For a Medicare Advantage member only the
@@ -295,7 +295,7 @@ def abn_modifier_on_medicare_advantage() -> pl.Expr:
     Clean: no modifier of the ABN
         procedure=97012 modifiers=GP claim_filing_indicator=16
     """
-    return pl.col("modifier").is_in(["GA", "GX", "GZ"])
+    return Finds(pl.col("modifier").is_in(["GA", "GX", "GZ"]), fix=pl.lit(""), safe=False)
 
 
 @rule(

@@ -109,6 +109,7 @@ def spreadsheet_mangled_value() -> list[Finds]:
             restored.is_not_null(),
             message="{procedure} was changed by a spreadsheet; it was {restored}",
             values={"restored": restored},
+            fix=restored,
         ),
         Finds(
             is_spreadsheet_number("procedure") & restored.is_null(),
@@ -123,12 +124,14 @@ def spreadsheet_mangled_value() -> list[Finds]:
             "place_of_service",
             "the place of service {place_of_service} has lost its leading zero",
             "write it with two digits, such as 02; set the column to Text and export again",
+            fix=pl.col("place_of_service").str.zfill(2),
         ),
         Finds(
             place.is_not_null(),
             "place_of_service",
             "the place of service {place_of_service} was changed by a spreadsheet; it was {restored}",
             values={"restored": place},
+            fix=place,
         ),
         *(
             Finds(
@@ -142,7 +145,12 @@ def spreadsheet_mangled_value() -> list[Finds]:
         # Neither message shows the value, which may be a member id.
         *(
             Finds(
-                undecimal(name).is_not_null(), name, f"{what} was given a decimal point by a spreadsheet", view="claim"
+                undecimal(name).is_not_null(),
+                name,
+                f"{what} was given a decimal point by a spreadsheet",
+                view="claim",
+                # A spreadsheet keeps 15 digits of a number.
+                fix=pl.when(undecimal(name).str.len_chars() <= 15).then(undecimal(name)),
             )
             for name, what in numbers.items()
         ),
@@ -155,6 +163,8 @@ def spreadsheet_mangled_value() -> list[Finds]:
             "service_date",
             "{service_date_text} is a spreadsheet's serial number for {service_date}",
             "format the column as a date, such as 2026-01-27, and export again",
+            fix=pl.col("service_date").dt.to_string("iso"),
+            safe=False,  # old spreadsheets count from 1904
         ),
     ]
 
