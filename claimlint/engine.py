@@ -141,7 +141,7 @@ def lint(
                         None,
                     )
                 )
-    evaluation = _Evaluation(table, reads, options, auths is not None, docs is not None, auths, docs)
+    evaluation = _Evaluation(table, reads, options, auths, docs)
     for rule in chosen:
         evaluation.add(rule)
     findings += evaluation.findings()
@@ -249,6 +249,18 @@ def enrich(
     return edits.edit_columns(table)
 
 
+def seen(
+    reads: Sequence[tuple[str, Read]],
+    options: Options,
+    auths: registers.Register | None,
+    docs: registers.Register | None,
+    view: str,
+) -> pl.DataFrame:
+    """The table of these files as rules of a view see it, with every column."""
+    table = enrich(_with_past(_table(reads), len(reads)), options, auths, docs)
+    return _Evaluation(table, reads, options, auths, docs).view(view, set(table.columns))
+
+
 class _Evaluation:
     """Rules gathered by the view they see, then run over each view in one query."""
 
@@ -257,8 +269,6 @@ class _Evaluation:
         table: pl.DataFrame,
         reads: Sequence[tuple[str, Read]],
         options: Options,
-        with_auths: bool,
-        with_docs: bool,
         auths: registers.Register | None,
         docs: registers.Register | None,
     ) -> None:
@@ -272,7 +282,11 @@ class _Evaluation:
 
     def add(self, rule: Rule) -> None:
         """Take a rule in, without what the files and registers at hand do not let it check."""
-        conditions = rule.conditions()
+        try:
+            conditions = rule.conditions()
+        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything, and takes no other rule with it
+            self._failed(rule, error)
+            return
         for finds in conditions:
             roots = set(finds.when.meta.root_names())
             for expr in (finds.values or {}).values():
@@ -311,6 +325,13 @@ class _Evaluation:
                 whole=False,
             )
 
+    def _failed(self, rule: Rule, error: Exception) -> None:
+        """One of the user's rules failed: it is not checked. Raises the error of one that is claimlint's own."""
+        if not rule.origin:
+            raise error
+        # The error's own text may quote a claim.
+        self._cannot(rule, f"the rule failed ({type(error).__name__})", f"correct it: {rule.origin}", whole=True)
+
     def _cannot(self, rule: Rule, reason: str, enable: str, *, whole: bool) -> None:
         record = NotChecked(rule.code, rule.name, reason, enable, whole)
         if record not in self.not_checked:
@@ -334,7 +355,7 @@ class _Evaluation:
         needed = roots & set(lines.BY_NAME)
         return {n: lacking for n, (_, made) in enumerate(self._reads) if (lacking := needed - made.columns)}
 
-    def _view(self, view: str, columns: set[str]) -> pl.DataFrame:
+    def view(self, view: str, columns: set[str]) -> pl.DataFrame:
         """The table as a view sees it. One with a row per modifier, diagnosis or pointer has only these columns."""
         name = _INDEXED.get(view)
         if name is None:
@@ -360,19 +381,28 @@ class _Evaluation:
         result: list[Finding] = []
         for view, cases in self._cases.items():
             expressions = [e for _, finds in cases for e in (finds.when, *(finds.values or {}).values())]
-            table = self._view(view, {root for e in expressions for root in e.meta.root_names()})
-            masks = table.lazy().select(finds.when.alias(str(i)) for i, (_, finds) in enumerate(cases)).collect()
+            table = self.view(view, {root for e in expressions for root in e.meta.root_names()})
+            ours = [finds.when.alias(str(i)) for i, (rule, finds) in enumerate(cases) if not rule.origin]
+            masks = table.lazy().select(ours).collect()
             for i, (rule, finds) in enumerate(cases):
-                where = masks[str(i)].arg_true()
-                if len(where) and finds.unchecked:
-                    self._cannot(rule, finds.unchecked.format(count=f"{len(where):,}"), finds.hint, whole=False)
-                elif len(where):
-                    # Windows in `values` look at the whole view, so they are worked out before the hits are taken.
-                    values = table.lazy().select(e.alias(n) for n, e in (finds.values or {}).items()).collect()
-                    hits = table[where].hstack(values[where]) if values.width else table[where]
-                    others = [c for c in self._table.columns if c not in hits.columns]
-                    result += self._of(view, rule, finds, hits.hstack(self._table[hits["row"]].select(others)))
+                try:
+                    mask = table.lazy().select(finds.when).collect().to_series() if rule.origin else masks[str(i)]
+                    result += self._hits(view, table, rule, finds, mask.arg_true())
+                except Exception as error:  # noqa: BLE001 - see `add`
+                    self._failed(rule, error)
         return result
+
+    def _hits(self, view: str, table: pl.DataFrame, rule: Rule, finds: Finds, where: pl.Series) -> list[Finding]:
+        if not len(where):
+            return []
+        if finds.unchecked:
+            self._cannot(rule, finds.unchecked.format(count=f"{len(where):,}"), finds.hint, whole=False)
+            return []
+        # Windows in `values` look at the whole view, so they are worked out before the hits are taken.
+        values = table.lazy().select(e.alias(n) for n, e in (finds.values or {}).items()).collect()
+        hits = table[where].hstack(values[where]) if values.width else table[where]
+        others = [c for c in self._table.columns if c not in hits.columns]
+        return self._of(view, rule, finds, hits.hstack(self._table[hits["row"]].select(others)))
 
     def _of(self, view: str, rule: Rule, finds: Finds, hits: pl.DataFrame) -> list[Finding]:
         if view == "claim":

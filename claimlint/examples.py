@@ -32,6 +32,7 @@ from claimlint import policy, registers, write
 from claimlint.engine import Options, lint
 from claimlint.findings import Report
 from claimlint.lines import BY_NAME, COLUMNS, LIST_KINDS, Column
+from claimlint.readers import Read
 from claimlint.readers.sniff import read
 
 Form = Literal["csv", "x12", "xml"]
@@ -260,6 +261,13 @@ def text_of(rows: list[Values], form: Form) -> str:
 
 def run(example: Example, form: Form = "csv", rules: tuple[str, ...] | None = None) -> Report:
     """Lint an example as a file of this format, with its registers, by all rules or these."""
+    return lint(*prepared(example, form, rules))
+
+
+def prepared(
+    example: Example, form: Form = "csv", rules: tuple[str, ...] | None = None
+) -> tuple[list[tuple[str, Read]], Options, registers.Register, registers.Register]:
+    """What `engine.lint` takes, for an example as a file of this format."""
     made = read(text_of(example.rows, form).encode(), {})
     packs = tuple(policy.pack_of(payer, values) for payer, values in example.policies.items())
     auths, docs = (
@@ -269,7 +277,7 @@ def run(example: Example, form: Form = "csv", rules: tuple[str, ...] | None = No
             (example.documentation, registers.DOCUMENTATION),
         )
     )
-    return lint(
+    return (
         [(f"example.{form}", made)],
         Options(as_of=example.as_of, rules=rules, packs=tuple(p for of_payer in packs for p in of_payer)),
         registers.read_authorizations(auths, "authorizations.csv"),

@@ -17,7 +17,7 @@ from typing import Any
 
 import polars as pl
 
-from claimlint import ClaimlintError, codeset
+from claimlint import ClaimlintError, codeset, config
 from claimlint import lines as schema
 
 CLASSES = ("medicare", "medicare-advantage", "medicaid", "commercial", "workers-comp", "auto", "liability", "tricare",
@@ -69,7 +69,7 @@ CHOICES = {
     "units_rule": ("cms", "ama"),
 }
 _ABOUT = {"id", "title", "procedures", "groups", "effective_from", "effective_to", "citation", "url", "verify"}
-_PACK = {"class", "name", "ids", "names", "states", "filing_indicators", "policy"}
+_PACK = {"class", "name", "ids", "names", "states", "filing_indicators", "policy", "example"}
 _PAYER = ["payer_class", "payer_id", "payer_name", "billing_state", "claim_filing_indicator"]
 _TYPES: dict[Any, type] = {pl.String: str, pl.Boolean: bool, pl.Int64: int, pl.List: list}
 
@@ -132,6 +132,7 @@ class Pack:
     filing_indicators: frozenset[str]
     policies: tuple[Policy, ...]
     layer: int = 0  # 0 shipped, then the practice's own folders
+    examples: tuple[config.Entry, ...] = ()
 
     def matches(
         self, payer_id: str | None, payer_name: str | None, state: str | None, indicator: str | None = None
@@ -164,7 +165,8 @@ def packs() -> tuple[Pack, ...]:
 def load(path: Path, layer: int = 0) -> Pack:
     """Read and check one pack. Raises PackError naming the file, the key and the nearest right key."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        raw = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PackError(f"{path}: {error}") from None
     _known(path, raw, _PACK, "the pack")
@@ -182,6 +184,7 @@ def load(path: Path, layer: int = 0) -> Pack:
         filing_indicators=frozenset(raw.get("filing_indicators", [])),
         policies=tuple(_policy(path, name, entry) for entry in raw.get("policy", [])),
         layer=layer,
+        examples=config.entries(path, text, raw, "example", config.EXAMPLE, ("rule",)),
     )
 
 

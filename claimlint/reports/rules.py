@@ -35,8 +35,8 @@ def _record(r: Rule) -> dict[str, object]:
 
 def _list(rules: Sequence[Rule], *, markdown: bool) -> str:
     lines: list[str] = []
-    for prefix, family in FAMILIES.items():
-        own = [r for r in rules if r.code.startswith(prefix)]
+    for family in (*FAMILIES.values(), "own"):
+        own = [r for r in rules if r.family == family]
         if not own:
             continue
         lines.append(f"## {family}" if markdown else family)

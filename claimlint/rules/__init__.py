@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.metadata
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import polars as pl
 
+from claimlint import ClaimlintError
 from claimlint.findings import Severity
 
 # Which table a rule sees: a row per service line; per claim (the first line that is hit speaks for the claim); per
@@ -83,11 +85,12 @@ class Rule:
     optional: tuple[str, ...]
     function: Callable[[], pl.Expr | Finds | list[Finds]] | None
     doc: str
+    origin: str = ""  # where a rule of the user's own is from: `claimlint.toml:12`, or the plug-in's name
 
     @property
     def family(self) -> str:
-        """The family's name, from the code's letters."""
-        return FAMILIES.get(self.code[:3], "other")
+        """The family's name, from the code's letters; `own` for one that is not claimlint's."""
+        return "own" if self.origin else FAMILIES[self.code[:3]]
 
     def conditions(self) -> list[Finds]:
         """Its conditions (none for what readers find themselves)."""
@@ -98,6 +101,10 @@ class Rule:
 
 
 _REGISTRY: dict[str, Rule] = {}
+
+
+class PluginError(ClaimlintError):
+    """A plug-in cannot be used; says which and why."""
 
 
 def rule(
@@ -152,9 +159,56 @@ def reader_rule(code: str, name: str, *, snip: int, carc: str, source: str, doc:
 
 
 @functools.cache
-def all_rules() -> dict[str, Rule]:
-    """Every rule by code, in the order of the families and their codes."""
+def shipped() -> dict[str, Rule]:
+    """Claimlint's own rules by code, in the order of the families and their codes."""
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
     order = list(FAMILIES)
-    return dict(sorted(_REGISTRY.items(), key=lambda item: (order.index(item[0][:3]), item[0])))
+    ours = {code: made for code, made in _REGISTRY.items() if code[:3] in FAMILIES}
+    return dict(sorted(ours.items(), key=lambda item: (order.index(item[0][:3]), item[0])))
+
+
+@functools.cache
+def _plugged() -> dict[str, Rule]:
+    """The rules of installed plug-ins: of each module that the entry-point group `claimlint.rules` names."""
+    result: dict[str, Rule] = {}
+    known = set(shipped())
+    for entry in sorted(importlib.metadata.entry_points(group="claimlint.rules")):
+        try:
+            entry.load()
+        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything when it is loaded
+            raise PluginError(
+                f"the plug-in {entry.name} ({entry.value}) cannot be loaded: {type(error).__name__}: {error}; "
+                "correct or uninstall it, or run with --isolated"
+            ) from None
+        new = {code: made for code, made in _REGISTRY.items() if code not in known | set(result)}
+        if taken := [code for code in new if code[:3] in FAMILIES]:
+            raise PluginError(
+                f"the plug-in {entry.name} has a rule {taken[0]}; {taken[0][:3]} is claimlint's own family"
+            )
+        result |= {code: replace(made, origin=f"plug-in {entry.name}") for code, made in new.items()}
+    return result
+
+
+_own: tuple[Rule, ...] = ()
+_with_plugins = False
+
+
+def use(own: Iterable[Rule], *, plugins: bool) -> None:
+    """From now on, `all_rules` has these rules too, and those of installed plug-ins.
+
+    Raises PluginError for a plug-in that cannot be loaded, or whose rule has a code that one of `own` has.
+    """
+    global _own, _with_plugins
+    _own, _with_plugins = tuple(own), plugins
+    all_rules.cache_clear()
+
+
+@functools.cache
+def all_rules() -> dict[str, Rule]:
+    """Every rule by code: claimlint's, then those of plug-ins and of the configuration in use."""
+    plugged = _plugged() if _with_plugins else {}
+    for each in _own:
+        if each.code in plugged:
+            raise PluginError(f"{each.origin}: {each.code} is also a rule of the {plugged[each.code].origin}")
+    return shipped() | plugged | {each.code: each for each in _own}
