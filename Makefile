@@ -24,7 +24,7 @@ test: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto
 
-# docs/columns.md and docs/rules.md are written from the schema and the rules.
+# docs/columns.md and docs/rules/ are written from the schema and the rules.
 docs: .venv/installed
 	$(BIN)/python -m claimlint.reference docs
 

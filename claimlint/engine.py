@@ -288,11 +288,7 @@ class _Evaluation:
             self._failed(rule, error)
             return
         for finds in conditions:
-            roots = set(finds.when.meta.root_names())
-            for expr in (finds.values or {}).values():
-                roots |= set(expr.meta.root_names())
-            roots = {need for root in roots for need in vocabulary.NEEDS.get(root, (root.removesuffix("_text"),))}
-            roots -= set(rule.optional)
+            roots = vocabulary.needs(finds) - set(rule.optional)
             register = self._missing_register(roots)
             if register:
                 self._cannot(rule, *register, whole=len(conditions) == 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from claimlint import lines, registers
 from claimlint.reports import rules as rule_pages
-from claimlint.rules import all_rules
+from claimlint.rules import shipped
 
 _TYPES = {
     "text": "text",
@@ -24,7 +24,7 @@ _TYPES = {
 
 def pages() -> dict[str, str]:
     """File name → Markdown text of every generated page."""
-    return {"columns.md": _columns(), "rules.md": _rules()}
+    return {"columns.md": _columns()} | _rules()
 
 
 def _columns() -> str:
@@ -69,16 +69,16 @@ def _table(columns: Sequence[lines.Column], *, with_x12: bool) -> list[str]:
     return rows
 
 
-def _rules() -> str:
-    listing = rule_pages.render(list(all_rules().values()), "markdown", listing=True)
-    intro = (
-        "# Rules\n\n`claimlint rule CODE` explains each: why it is denied, what to do, the source, and examples.\n\n"
-    )
-    return intro + listing + "\n"
+def _rules() -> dict[str, str]:
+    rules = list(shipped().values())
+    listed = {f"rules/{r.code}.md": rule_pages.render([r], "markdown", listing=False) + "\n" for r in rules}
+    return {"rules/README.md": rule_pages.index(rules)} | listed
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    folder.mkdir(exist_ok=True)
+    (folder / "rules").mkdir(parents=True, exist_ok=True)
+    for stale in (folder / "rules").glob("*.md"):
+        stale.unlink()
     for name, text in pages().items():
         (folder / name).write_text(text, encoding="utf-8")

@@ -6,10 +6,14 @@ A missing value never makes one of these true by accident: each says what null m
 from __future__ import annotations
 
 import datetime as dt
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from claimlint import codeset
+
+if TYPE_CHECKING:
+    from claimlint.rules import Finds
 
 THERAPY_MODIFIERS = ("GP", "GO", "GN")
 LIABILITY_MODIFIERS = ("GA", "GX", "GY", "GZ")
@@ -33,6 +37,12 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "day_units": ("units",),
     "ncci_partner": ("modifiers",),
 }
+
+
+def needs(finds: Finds) -> set[str]:
+    """The columns that a condition and what it shows rest on: of the input, of the registers, and what is derived."""
+    roots = {root for e in (finds.when, *(finds.values or {}).values()) for root in e.meta.root_names()}
+    return {need for root in roots for need in NEEDS.get(root, (root.removesuffix("_text"),))}
 
 
 def derived(as_of: dt.date) -> list[pl.Expr]:
