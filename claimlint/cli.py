@@ -328,6 +328,54 @@ def rule(selector: str | None, output_format: str) -> None:
     click.echo(pages.render(chosen, output_format, listing=selector is None))
 
 
+@cli.command("what-changes")
+@click.argument("paths", nargs=-1, required=True)
+@click.option("--from", "before", required=True, metavar="RELEASE", help="What is compared: see above.")
+@click.option("--to", "after", required=True, metavar="RELEASE", help="What it is compared with.")
+@click.option("--output-format", type=click.Choice(("text", "json")), default="text", show_default=True)
+@click.option("--select", multiple=True, metavar="RULES", help="Only these rules.")
+@click.option("--ignore", multiple=True, metavar="RULES", help="Not these rules.")
+@click.option(
+    "--payer", type=click.Choice(PAYER_CLASSES), help="The payer class of every claim, whatever the file says."
+)
+@click.option("--as-of", type=_Date(), help="The date that counts as today.  [default: today]")
+@click.option("--map", "map_file", type=_FILE, help='TOML file of CSV headings: "Your Heading" = "column".')
+@click.option("--authorizations", type=_FILE, help="Register of prior authorizations (CSV).")
+@click.option("--documentation", type=_FILE, help="Register of session documentation (CSV).")
+@click.option("--history", type=_FILE, multiple=True, help="An earlier export: its lines count.")
+@_configured
+def what_changes(paths: tuple[str, ...], before: str, after: str, **options: Any) -> int:
+    """Lint the same claims twice, and report what will start or stop failing.
+
+    RELEASE is a date: the claims as if the first of them were given on that day, all other dates moved with it. Or it
+    is a folder of codesets and policy packs, laid over yours; `shipped`, without what you imported and laid over; or
+    `installed`, what `check` uses.
+
+    Exit status: 0 nothing will start to fail, 1 something will, 2 could not run.
+    """
+    import json
+
+    from claimlint import changes, engine
+
+    overlays = click.get_current_context().obj.overlays
+    told = engine.Options(
+        as_of=options["as_of"] or dt.date.today(),
+        payer=options["payer"],
+        mapping=_mapping(options["map_file"]),
+        authorizations=options["authorizations"],
+        documentation=options["documentation"],
+        history=options["history"],
+        rules=_selection(options["select"], options["ignore"], ()),
+    )
+    sides = [changes.release(each, overlays) for each in (before, after)]
+    made = changes.compare(list(engine.claim_files(paths, told)), told, *sides)
+    text = (
+        json.dumps(made.as_dict(), indent=2) if options["output_format"] == "json" else "\n".join(changes.lines(made))
+    )
+    click.echo(text)
+    return int(any(f.severity != "info" for f in made.started))
+
+
 @cli.command("test")
 @_configured
 def run_tests() -> int:

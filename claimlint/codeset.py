@@ -59,6 +59,7 @@ _ICD10CM_BEGINS, _ICD10CM_ENDS = dt.date(2025, 10, 1), dt.date(2026, 9, 30)
 _F = TypeVar("_F", bound=Callable[..., Any])
 _forgetful: list[Callable[[], None]] = []
 _overlays: tuple[Path, ...] = ()
+_imports = True
 
 
 class CodesetError(ClaimlintError):
@@ -79,14 +80,18 @@ def forget() -> None:
         clear()
 
 
-def use(overlays: Sequence[Path]) -> None:
-    """Lay these folders over what is shipped and imported, the last on top. Raises CodesetError if one is not there."""
-    global _overlays
+def use(overlays: Sequence[Path], *, imports: bool = True) -> None:
+    """Lay these folders over what is shipped and (unless not) imported, the last on top.
+
+    Raises CodesetError if a folder is not there.
+    """
+    global _overlays, _imports
     for folder in overlays:
         if not folder.is_dir():
             raise CodesetError(f"{folder}: there is no such folder of codesets; correct `overlays` in claimlint.toml")
-    if tuple(overlays) != _overlays:
-        _overlays = tuple(overlays)
+    if (tuple(overlays), imports) != (_overlays, _imports):
+        _overlays, _imports = tuple(overlays), imports
+        store.use(imports)
         forget()
 
 

@@ -36,7 +36,8 @@ _CLASSES = "medicare, medicare-advantage, medicaid, commercial, workers-comp, au
 class Options:
     """What a run is told.
 
-    `as_of` stands for today; `payer` overrides the payer class of every claim. `history` are earlier exports, whose
+    `as_of` stands for today; with `first_day` all dates, it too, are moved so that the first date of service is this
+    one. `payer` overrides the payer class of every claim. `history` are earlier exports, whose
     lines count where a rule counts but have no findings. `packs` speak beside those of the codesets.
     """
 
@@ -49,6 +50,7 @@ class Options:
     packs: tuple[policy.Pack, ...] = ()
     rules: tuple[str, ...] | None = None
     show_phi: bool = False
+    first_day: dt.date | None = None
     stdin_filename: str = "-"
     input_format: str | None = None
 
@@ -120,6 +122,8 @@ def lint(
 ) -> Report:
     """Findings on files that were read: named, in the order of the files; `history` only counts."""
     table = _with_past(_table([*reads, *history]), len(reads))
+    if options.first_day:
+        table, options, auths, docs = _moved(table, options, auths, docs)
     table = enrich(table, options, auths, docs)
     rules = all_rules()
     chosen = [r for code, r in rules.items() if options.rules is None or code in options.rules]
@@ -145,7 +149,8 @@ def lint(
     for rule in chosen:
         evaluation.add(rule)
     findings += evaluation.findings()
-    report = Report(findings, evaluation.not_checked, [(n, u) for n, r in reads for u in r.unreadable], {})
+    unreadable = [(n, u) for n, r in reads for u in r.unreadable]
+    report = Report(findings, evaluation.not_checked, unreadable, {}, at_risk=evaluation.charges())
     present = table.filter(~pl.col("past"))
     checked = present["claim_key"].n_unique()
     last = codeset.icd10cm_last_day()
@@ -159,7 +164,7 @@ def lint(
         "claims_checked": checked,
         "service_lines": sum(r.service_lines for _, r in reads),
         "charges": dollars(int(present["charge"].sum() or 0)),
-        "charges_at_risk": dollars(evaluation.at_risk()),
+        "charges_at_risk": dollars(int(report.at_risk.filter("at_risk")["charge"].sum())),
         "rules_run": len(chosen) - len({n.code for n in evaluation.not_checked if n.whole}),
     }
     return report
@@ -212,6 +217,23 @@ def _with_past(table: pl.DataFrame, files: int) -> pl.DataFrame:
         earlier = earlier.unique(same, keep="first", maintain_order=True)
         table = pl.concat([earlier, table.filter(~past)])
     return table.with_row_index("row")
+
+
+def _moved(
+    table: pl.DataFrame, options: Options, auths: registers.Register | None, docs: registers.Register | None
+) -> tuple[pl.DataFrame, Options, registers.Register | None, registers.Register | None]:
+    """The same care at another time: every date but that of birth moved by the same days (see `Options.first_day`)."""
+    first = table.filter(~pl.col("past"))["service_date"].min()
+    if not isinstance(first, dt.date) or options.first_day is None:
+        return table, options, auths, docs
+    by = options.first_day - first
+
+    def move(frame: pl.DataFrame) -> pl.DataFrame:
+        dates = [c for c, kind in frame.schema.items() if kind == pl.Date and c != "patient_birth_date"]
+        return frame.with_columns(pl.col(dates) + by)
+
+    auths, docs = (each and replace(each, table=move(each.table)) for each in (auths, docs))
+    return move(table), replace(options, as_of=options.as_of + by), auths, docs
 
 
 def _history(options: Options) -> tuple[list[tuple[str, Read]], list[str]]:
@@ -513,9 +535,10 @@ class _Evaluation:
             result[row["at"]] = Fix(not row["unsafe"], row["new"], tuple(edits), private, made.separator)
         return result
 
-    def at_risk(self) -> int:
-        """US cents of the lines that have an error or a warning, each line once."""
-        return int(self._table.filter(pl.Series(self._risk) & ~pl.col("past"))["charge"].sum() or 0)
+    def charges(self) -> pl.DataFrame:
+        """A row per service line of the run: charge (US cents), and `at_risk` if it has an error or a warning."""
+        risk = self._table.select("past", "charge").with_columns(at_risk=pl.Series(self._risk, dtype=pl.Boolean))
+        return risk.filter(~pl.col("past")).select(pl.col("charge").fill_null(0), "at_risk")
 
 
 def _finding(

@@ -7,6 +7,8 @@ import hashlib
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+import polars as pl
+
 from claimlint.readers import Place, Unreadable
 
 Severity = Literal["error", "warning", "info"]
@@ -115,13 +117,17 @@ class NotChecked:
 
 @dataclass
 class Report:
-    """What a run found, what it could not read and what it could not check."""
+    """What a run found, what it could not read and what it could not check.
+
+    `at_risk` has a row per service line: charge (US cents), and whether it has an error or a warning.
+    """
 
     findings: list[Finding]
     not_checked: list[NotChecked]
     unreadable: list[tuple[str, Unreadable]]
     summary: dict[str, Any]
     notes: list[str] = field(default_factory=list)
+    at_risk: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON report, schema version 1."""

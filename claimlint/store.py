@@ -54,6 +54,15 @@ def folder() -> Path:
     return platformdirs.user_data_path("claimlint", appauthor=False) / "codesets"
 
 
+_used = True
+
+
+def use(used: bool) -> None:
+    """Whether what was imported counts from now on."""
+    global _used
+    _used = used
+
+
 @functools.cache
 def _listed(where: Path) -> tuple[Imported, ...]:
     found = [_read(path) for path in where.glob("*/*.parquet")] if where.is_dir() else []
@@ -62,7 +71,7 @@ def _listed(where: Path) -> tuple[Imported, ...]:
 
 def imports(kind: str = "") -> tuple[Imported, ...]:
     """The imports of a kind (or all), the oldest release first. Raises StoreError for a file that is none."""
-    return tuple(i for i in _listed(folder()) if kind in ("", i.kind))
+    return tuple(i for i in _listed(folder()) if kind in ("", i.kind)) if _used else ()
 
 
 def _read(path: Path) -> Imported:

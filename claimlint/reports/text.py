@@ -116,11 +116,16 @@ def _summary(report: Report, verbose: bool) -> Iterator[str]:
     if fixes:
         more = f" ({fixes.count(False):,} more with --unsafe-fixes)" if False in fixes else ""
         yield f"{fixes.count(True):,} can be corrected with --fix{more}"
+    yield from not_checked(report, verbose)
+
+
+def not_checked(report: Report, verbose: bool) -> Iterator[str]:
+    """The rules that were not checked, by the reason, and what would enable them."""
     reasons: dict[tuple[str, str], list[str]] = defaultdict(list)
     for n in report.not_checked:
         reasons[n.reason, n.enable].append(n.code)
     if reasons:
-        yield f"not checked, wholly or in part: {s['rules_not_checked']} rules"
+        yield f"not checked, wholly or in part: {report.summary['rules_not_checked']} rules"
     for (reason, enable), codes in sorted(reasons.items(), key=lambda item: -len(item[1])):
         listed = (
             ", ".join(codes) if verbose or len(codes) <= 6 else ", ".join(codes[:5]) + f" and {len(codes) - 5} more"
