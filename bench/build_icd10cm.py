@@ -1,16 +1,21 @@
-"""Build `icd10cm.parquet` from three releases of ICD-10-CM: run with the folders of unpacked simple-icd-10-cm wheels.
+"""Build `icd10cm.parquet` and `icd10cm_excludes1.csv` from three releases of ICD-10-CM.
+
+Run with the folders of unpacked simple-icd-10-cm wheels:
 
     python bench/build_icd10cm.py FOLDER-OF-1.2.0 FOLDER-OF-1.4.0 FOLDER-OF-1.5.0
 
 They hold the releases of January 2021, April 2025 and April 2026. Columns written: code (undotted), billable (Boolean,
 in the last release that has it), effective_from, effective_to, billable_to (Date: a heading that was billable until
 then), verify (the date is the latest possible one, not the published one), title (public domain).
+The Excludes1 notes are those of the diagnoses of this field, as pairs of undotted beginnings of codes; a note that
+names no code has none.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,8 +27,13 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 import simple_icd_10_cm as cm
 codes = [c for c in cm.get_all_codes(with_dots=False) if len(c) >= 3 and "-" not in c]
-print(json.dumps({c: [cm.is_leaf(c), cm.get_description(c)] for c in codes}))
+notes = {c: cm.get_excludes1(c) for c in codes if cm.is_category_or_subcategory(c)}
+print(json.dumps([{c: [cm.is_leaf(c), cm.get_description(c)] for c in codes}, {c: n for c, n in notes.items() if n}]))
 """
+_FIELD = re.compile(r"M[4-79]|G5|S[123]")
+_NAMED = re.compile(r"\(([^()]*[0-9][^()]*)\)$")
+_CODES = re.compile(r"([A-Z][0-9A-Z]{2}(?:\.[0-9A-Z]*)?)[.-]*(?:-([A-Z][0-9A-Z]{2}(?:\.[0-9A-Z]*)?)-*)?")
+_SOURCE = "ICD-10-CM tabular list, Excludes1 (April 2026 release)"
 # A code that a release no longer has ended before that release's fiscal year at the latest.
 _GONE_BEFORE = {1: dt.date(2024, 9, 30), 2: dt.date(2025, 9, 30)}
 # Published dates of the codes of this field.
@@ -39,10 +49,12 @@ _NEW = {"M545": dt.date(2021, 10, 1), "M5136": dt.date(2024, 10, 1), "M5137": dt
 
 def main(folders: list[str]) -> None:
     """Write the table."""
-    releases = [
+    read = [
         json.loads(subprocess.run([sys.executable, "-c", _LIST, f], capture_output=True, check=True).stdout)  # noqa: S603
         for f in folders
     ]
+    releases = [codes for codes, _ in read]
+    _write_excludes1([notes for _, notes in read])
     rows = []
     for code in sorted(set().union(*releases)):
         has = [code in r for r in releases]
@@ -63,6 +75,43 @@ def main(folders: list[str]) -> None:
     print(
         table.height, "codes;", table["billable"].sum(), "billable;", table["effective_to"].is_not_null().sum(), "ended"
     )
+
+
+def _write_excludes1(releases: list[dict[str, list[str]]]) -> None:
+    """The notes of the last release; `verify` where the first has not got them, so that the day is not known."""
+    rows = set()
+    for code, notes in releases[-1].items():
+        for note in notes if _FIELD.match(code) else ():
+            known = note in releases[0].get(code, [])
+            for other in _codes(note):
+                rows.add((code.replace(".", ""), other, _SOURCE, "", "", "0" if known else "1"))
+    lines = ["code,excludes,source,effective_from,effective_to,verify"]
+    lines += [",".join(f'"{v}"' if "," in v else v for v in row) for row in sorted(rows)]
+    path = Path(__file__).parents[1] / "codesets" / "icd10cm_excludes1.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(len(rows), "Excludes1 pairs")
+
+
+def _codes(note: str) -> list[str]:
+    """The beginnings of codes, undotted, that a note names at its end: `(M51.1-)`, `(M50-M51)`, `(G57.0, G58.-)`."""
+    named = _NAMED.search(note)
+    if not named or " with " in named[1]:
+        return []
+    result = []
+    for part in named[1].split(","):
+        match = _CODES.fullmatch(part.strip())
+        if not match:
+            return []
+        first, last = (c and c.rstrip(".").replace(".", "") for c in match.groups())
+        if not last:
+            result.append(first)
+        elif len(first) == len(last) and first[:-1] == last[:-1] and last[-1].isdigit():
+            result += [first[:-1] + str(n) for n in range(int(first[-1]), int(last[-1]) + 1)]
+        elif len(first) == len(last) == 3 and (first + last)[1:3].isdigit() and last[1:].isdigit():
+            result += [f"{first[0]}{n:02d}" for n in range(int(first[1:]), int(last[1:]) + 1)]
+        else:
+            return []
+    return result
 
 
 if __name__ == "__main__":

@@ -130,6 +130,7 @@ def cli() -> None:
 @click.option("--map", "map_file", type=_FILE, help='TOML file of CSV headings: "Your Heading" = "column".')
 @click.option("--authorizations", type=_FILE, help="Register of prior authorizations (CSV).")
 @click.option("--documentation", type=_FILE, help="Register of session documentation (CSV).")
+@click.option("--fees", type=_FILE, help="Fee schedule (CSV).")
 @click.option(
     "--history", type=_FILE, multiple=True, help="An earlier export: its lines count, and have no findings themselves."
 )
@@ -167,6 +168,7 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
         mapping=_mapping(options["map_file"]),
         authorizations=options["authorizations"],
         documentation=options["documentation"],
+        fees=options["fees"],
         history=options["history"],
         rules=_selection(options["select"], options["ignore"], options["extend_select"]),
         show_phi=options["show_phi"],
@@ -342,6 +344,7 @@ def rule(selector: str | None, output_format: str) -> None:
 @click.option("--map", "map_file", type=_FILE, help='TOML file of CSV headings: "Your Heading" = "column".')
 @click.option("--authorizations", type=_FILE, help="Register of prior authorizations (CSV).")
 @click.option("--documentation", type=_FILE, help="Register of session documentation (CSV).")
+@click.option("--fees", type=_FILE, help="Fee schedule (CSV).")
 @click.option("--history", type=_FILE, multiple=True, help="An earlier export: its lines count.")
 @_configured
 def what_changes(paths: tuple[str, ...], before: str, after: str, **options: Any) -> int:
@@ -364,6 +367,7 @@ def what_changes(paths: tuple[str, ...], before: str, after: str, **options: Any
         mapping=_mapping(options["map_file"]),
         authorizations=options["authorizations"],
         documentation=options["documentation"],
+        fees=options["fees"],
         history=options["history"],
         rules=_selection(options["select"], options["ignore"], ()),
     )

@@ -47,6 +47,7 @@ _CHILDREN_SHOWN = 6
 KEYS = {
     "ncci_pairs": ["column1", "column2"],
     "diagnosis_groups": ["group", "prefix"],
+    "icd10cm_excludes1": ["code", "excludes"],
     "decompression_terms": ["pattern"],
     "local_codes": ["pattern"],
     "authorization_placeholders": ["pattern"],
@@ -290,6 +291,46 @@ def shipped_diagnoses() -> pl.Series:
 def shipped_titles() -> pl.DataFrame:
     """Every shipped diagnosis, billable or not: code and title."""
     return _scan(directory() / "icd10cm.parquet", pl.lit(True)).select("code", "title")
+
+
+@kept
+def _excludes1() -> dict[str, dict[str, bool]]:
+    """By the beginning of a code, the beginnings of those that it excludes, both ways, and whether that is sure."""
+    pairs = table("icd10cm_excludes1")
+    result: dict[str, dict[str, bool]] = {}
+    for code, other, verify in pairs.select("code", "excludes", "verify").iter_rows():
+        result.setdefault(code, {})[other] = not verify
+        result.setdefault(other, {})[code] = not verify
+    return result
+
+
+def excluded(diagnoses: pl.Series, earlier: pl.Series) -> pl.DataFrame:
+    """For each diagnosis of a claim and the ones before it (undotted): the first of those that ICD-10-CM excludes.
+
+    Columns: diagnosis_excludes (String, dotted; null for none) and diagnosis_excludes_sure (Boolean: the note is known
+    to be as old as the shipped releases).
+    """
+    notes = _excludes1()
+    begins = {code: [code[:k] for k in range(3, len(code) + 1) if code[:k] in notes] for code in diagnoses.unique()}
+    known: dict[tuple[str, tuple[str, ...]], tuple[str | None, bool | None]] = {}
+
+    def found(code: str, others: tuple[str, ...]) -> tuple[str | None, bool | None]:
+        for other in others:
+            for begin in begins[code]:
+                for excluded, sure in notes[begin].items():
+                    # What one note says of a code says it of the code's own children too, so a code is not its own.
+                    if other.startswith(excluded) and not code.startswith(excluded):
+                        return other[:3] + "." * (len(other) > 3) + other[3:], sure
+        return None, None
+
+    rows = []
+    for code, before in zip(diagnoses.to_list(), earlier.to_list(), strict=True):
+        key = (code, tuple(before or ()))
+        if key not in known:
+            known[key] = found(*key) if key[1] and begins[code] else (None, None)
+        rows.append(known[key])
+    schema = {"diagnosis_excludes": pl.String, "diagnosis_excludes_sure": pl.Boolean}
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def icd10cm_last_day() -> dt.date:

@@ -29,6 +29,7 @@ _CHARGE = {"claim": "claim_lines_charge", "diagnoses": "claim_lines_charge", "se
 _AGAIN = "get the file again; what came before the damage was linted"
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".xml": "xml", ".837": "x12", ".837p": "x12", ".x12": "x12", ".edi": "x12"}
 _INDEXED = {"modifiers": "modifier", "diagnoses": "diagnosis", "pointers": "pointer"}
+_NO_REGISTERS = registers.Registers()
 _CLASSES = "medicare, medicare-advantage, medicaid, commercial, workers-comp, auto, tricare, va, self-pay"
 
 
@@ -46,6 +47,7 @@ class Options:
     mapping: Mapping[str, str] = field(default_factory=dict)
     authorizations: Path | None = None
     documentation: Path | None = None
+    fees: Path | None = None
     history: tuple[Path, ...] = ()
     packs: tuple[policy.Pack, ...] = ()
     rules: tuple[str, ...] | None = None
@@ -66,15 +68,14 @@ def check(paths: Sequence[str], options: Options) -> Report:
 
 def claim_files(paths: Sequence[str], options: Options) -> Iterator[Opened]:
     """The files of a run, without its registers and earlier exports."""
-    skip = [p for p in (options.authorizations, options.documentation, *options.history) if p]
+    skip = [p for p in (options.authorizations, options.documentation, options.fees, *options.history) if p]
     return sources(paths, options.stdin_filename, skip)
 
 
 def check_sources(found: Iterable[Opened], options: Options) -> Report:
     """Lint files that were opened. Raises CannotRun when there is nothing that could be read."""
     began = time.monotonic()
-    auths = _register(options.authorizations, registers.read_authorizations)
-    docs = _register(options.documentation, registers.read_documentation)
+    given = _registers(options)
     history, history_notes = _history(options)
     reads: list[tuple[str, Read]] = []
     failed: list[tuple[str, str, str]] = []
@@ -102,10 +103,10 @@ def check_sources(found: Iterable[Opened], options: Options) -> Report:
             notes.append(f"{source.name}: named {suffix}, read as {made.format.upper()} for what is in it")
     if not reads:
         raise CannotRun("\n".join(f"{name}: {message}" for name, _, message in failed) or "no claim files were given")
-    for register, path in ((auths, options.authorizations), (docs, options.documentation)):
-        notes += [f"{path}: {note}" for note in register.notes] if register else []
+    for register in (given.authorizations, given.documentation, given.fees):
+        notes += [f"{register.name}: {note}" for note in register.notes] if register else []
     notes += history_notes
-    report = lint(reads, options, auths, docs, history)
+    report = lint(reads, options, given, history)
     report.findings[:0] = [_file_finding(*each) for each in failed]
     report.notes = notes + report.notes
     _order(report)
@@ -116,15 +117,14 @@ def check_sources(found: Iterable[Opened], options: Options) -> Report:
 def lint(
     reads: Sequence[tuple[str, Read]],
     options: Options,
-    auths: registers.Register | None = None,
-    docs: registers.Register | None = None,
+    given: registers.Registers = _NO_REGISTERS,
     history: Sequence[tuple[str, Read]] = (),
 ) -> Report:
     """Findings on files that were read: named, in the order of the files; `history` only counts."""
     table = _with_past(_table([*reads, *history]), len(reads))
     if options.first_day:
-        table, options, auths, docs = _moved(table, options, auths, docs)
-    table = enrich(table, options, auths, docs)
+        table, options, given = _moved(table, options, given)
+    table = enrich(table, options, given)
     rules = all_rules()
     chosen = [r for code, r in rules.items() if options.rules is None or code in options.rules]
     findings: list[Finding] = []
@@ -145,7 +145,7 @@ def lint(
                         None,
                     )
                 )
-    evaluation = _Evaluation(table, reads, options, auths, docs)
+    evaluation = _Evaluation(table, reads, options, given)
     for rule in chosen:
         evaluation.add(rule)
     findings += evaluation.findings()
@@ -220,20 +220,24 @@ def _with_past(table: pl.DataFrame, files: int) -> pl.DataFrame:
 
 
 def _moved(
-    table: pl.DataFrame, options: Options, auths: registers.Register | None, docs: registers.Register | None
-) -> tuple[pl.DataFrame, Options, registers.Register | None, registers.Register | None]:
+    table: pl.DataFrame, options: Options, given: registers.Registers
+) -> tuple[pl.DataFrame, Options, registers.Registers]:
     """The same care at another time: every date but that of birth moved by the same days (see `Options.first_day`)."""
     first = table.filter(~pl.col("past"))["service_date"].min()
     if not isinstance(first, dt.date) or options.first_day is None:
-        return table, options, auths, docs
+        return table, options, given
     by = options.first_day - first
 
     def move(frame: pl.DataFrame) -> pl.DataFrame:
         dates = [c for c, kind in frame.schema.items() if kind == pl.Date and c != "patient_birth_date"]
         return frame.with_columns(pl.col(dates) + by)
 
-    auths, docs = (each and replace(each, table=move(each.table)) for each in (auths, docs))
-    return move(table), replace(options, as_of=options.as_of + by), auths, docs
+    # The fee schedule stays: like the codesets, it is what the claims are held to.
+    auths, docs = (
+        each and replace(each, table=move(each.table)) for each in (given.authorizations, given.documentation)
+    )
+    given = replace(given, authorizations=auths, documentation=docs)
+    return move(table), replace(options, as_of=options.as_of + by), given
 
 
 def _history(options: Options) -> tuple[list[tuple[str, Read]], list[str]]:
@@ -254,9 +258,7 @@ def _history(options: Options) -> tuple[list[tuple[str, Read]], list[str]]:
     return reads, notes
 
 
-def enrich(
-    table: pl.DataFrame, options: Options, auths: registers.Register | None, docs: registers.Register | None
-) -> pl.DataFrame:
+def enrich(table: pl.DataFrame, options: Options, given: registers.Registers) -> pl.DataFrame:
     """The table with everything that is known about its codes, payers, authorizations and sessions joined to it."""
     if options.payer:
         table = table.with_columns(
@@ -266,21 +268,15 @@ def enrich(
         table = policy.classify(table)
     table = table.join(codeset.procedure_columns(table), on="procedure", how="left", maintain_order="left")
     table = policy.policy_columns(table, options.packs)
-    table = registers.join(table, auths, docs)
+    table = registers.join(table, given)
     table = table.with_columns(vocabulary.derived(options.as_of)).with_columns(vocabulary.derived_from_derived())
     return edits.edit_columns(table)
 
 
-def seen(
-    reads: Sequence[tuple[str, Read]],
-    options: Options,
-    auths: registers.Register | None,
-    docs: registers.Register | None,
-    view: str,
-) -> pl.DataFrame:
+def seen(reads: Sequence[tuple[str, Read]], options: Options, given: registers.Registers, view: str) -> pl.DataFrame:
     """The table of these files as rules of a view see it, with every column."""
-    table = enrich(_with_past(_table(reads), len(reads)), options, auths, docs)
-    return _Evaluation(table, reads, options, auths, docs).view(view, set(table.columns))
+    table = enrich(_with_past(_table(reads), len(reads)), options, given)
+    return _Evaluation(table, reads, options, given).view(view, set(table.columns))
 
 
 class _Evaluation:
@@ -291,11 +287,11 @@ class _Evaluation:
         table: pl.DataFrame,
         reads: Sequence[tuple[str, Read]],
         options: Options,
-        auths: registers.Register | None,
-        docs: registers.Register | None,
+        given: registers.Registers,
     ) -> None:
         self._table, self._reads, self._options = table, reads, options
-        self._has = {"auth_": auths.columns if auths else None, "doc_": docs.columns if docs else None}
+        of_kind = {prefix: getattr(given, kind) for prefix, (kind, *_) in registers.KINDS.items()}
+        self._has = {prefix: each and each.columns for prefix, each in of_kind.items()}
         self._cases: dict[str, list[tuple[Rule, Finds]]] = {}
         self._risk = np.zeros(table.height, np.bool_)
         unknown = table.filter(pl.col("payer_class").is_null() & ~pl.col("past"))
@@ -356,16 +352,13 @@ class _Evaluation:
             self.not_checked.append(record)
 
     def _missing_register(self, roots: set[str]) -> tuple[str, str] | None:
-        for prefix, option, what in (
-            ("auth_", "--authorizations", "register of authorizations"),
-            ("doc_", "--documentation", "register of session documentation"),
-        ):
+        for prefix, (kind, what, *_) in registers.KINDS.items():
             wanted = {r.removeprefix(prefix) for r in roots if r.startswith(prefix)} - {"found"}
             has = self._has[prefix]
             if has is None and any(r.startswith(prefix) for r in roots):
-                return f"no {what} was given", f"{option} FILE"
+                return f"no {what} was given", f"--{kind} FILE"
             if has is not None and wanted - has:
-                return f"the {what} has no column for {', '.join(sorted(wanted - has))}", f"add it to the {option} file"
+                return f"the {what} has no column for {', '.join(sorted(wanted - has))}", f"add it to the --{kind} file"
         return None
 
     def _missing_columns(self, roots: set[str]) -> dict[int, set[str]]:
@@ -392,6 +385,9 @@ class _Evaluation:
         if view == "diagnoses":
             status = codeset.diagnosis_status(table["diagnosis"])
             table = table.join(status, on="diagnosis", how="left", maintain_order="left")
+            if "diagnosis_excludes" in columns:
+                before = table.select(pl.col("all_diagnoses").list.head("index")).to_series()
+                table = table.hstack(codeset.excluded(table["diagnosis"], before))
         return table
 
     def findings(self) -> list[Finding]:
@@ -610,16 +606,20 @@ def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
     return text.fill_null("nothing")
 
 
-def _register(path: Path | None, reader: Any) -> registers.Register | None:
-    if path is None:
-        return None
-    try:
-        made: registers.Register = reader(path.read_bytes(), str(path))
-    except OSError as error:
-        raise CannotRun(f"{path}: {error.strerror}") from None
-    except NotClaims as error:
-        raise CannotRun(f"{path}: {error}") from None
-    return made
+def _registers(options: Options) -> registers.Registers:
+    """The registers that were named. Raises CannotRun for one that cannot be read."""
+    made = {}
+    for prefix, (kind, *_) in registers.KINDS.items():
+        path: Path | None = getattr(options, kind)
+        if path is None:
+            continue
+        try:
+            made[kind] = registers.read(prefix, path.read_bytes(), str(path))
+        except OSError as error:
+            raise CannotRun(f"{path}: {error.strerror}") from None
+        except NotClaims as error:
+            raise CannotRun(f"{path}: {error}") from None
+    return registers.Registers(**made)
 
 
 def _order(report: Report) -> None:

@@ -12,6 +12,7 @@ a value with blanks stands in quotes. Lines number themselves and belong to one 
 
 `auth.<column>=` and `doc.<column>=` change the line's row in the registers (one authorization per number, one session
 per member and date; later lines add to the row of an earlier one), `auth=none` and `doc=none` take it away.
+`fee.<column>=` gives the line's procedure a row in the fee schedule, which has none otherwise.
 `policy.<key>=` gives the line's payer that policy, `as_of=` sets the day on which the run is made, and `times=51`
 repeats the line. A caption that ends with `(CSV)` or `(837P)` limits the example to files that can carry it; 837P
 includes XML.
@@ -116,13 +117,14 @@ _PATIENT = ("member_id", "patient_birth_date", "patient_last_name", "patient_fir
 
 @dataclass
 class Example:
-    """Service lines, the rows of the two registers and the day of the run."""
+    """Service lines, the rows of the registers and the day of the run."""
 
     kind: Literal["flagged", "clean"]
     caption: str
     rows: list[Values] = field(default_factory=list)
     authorizations: list[Values] = field(default_factory=list)
     documentation: list[Values] = field(default_factory=list)
+    fees: list[Values] = field(default_factory=list)
     policies: dict[str, dict[str, Any]] = field(default_factory=dict)  # by payer id
     as_of: dt.date = AS_OF
 
@@ -186,12 +188,13 @@ def _fill(example: Example, lines: list[list[tuple[str, str]]]) -> None:
     known = {
         "auth": {c.name: c for c in registers.AUTHORIZATIONS},
         "doc": {c.name: c for c in registers.DOCUMENTATION},
+        "fee": {c.name: c for c in registers.FEES},
     }
     found: dict[str, dict[tuple[str, ...], Values]] = {"auth": {}, "doc": {}}
     gone: dict[str, set[tuple[str, ...]]] = {"auth": set(), "doc": set()}
     for pairs in lines:
         row = dict(BASE)
-        overlays: dict[str, Values] = {"auth": {}, "doc": {}}
+        overlays: dict[str, Values] = {"auth": {}, "doc": {}, "fee": {}}
         removed = set()
         for name, value in pairs:
             register, _, column = name.partition(".")
@@ -220,6 +223,8 @@ def _fill(example: Example, lines: list[list[tuple[str, str]]]) -> None:
             found[register].setdefault(key, made).update(overlays[register])
             if register in removed:
                 gone[register].add(key)
+        if overlays["fee"]:
+            example.fees.append({"procedure": row["procedure"]} | overlays["fee"])
     example.authorizations = [v for k, v in found["auth"].items() if k not in gone["auth"]]
     example.documentation = [v for k, v in found["doc"].items() if k not in gone["doc"]]
     _number(example.rows, [{name for name, _ in pairs} for pairs in lines])
@@ -266,20 +271,16 @@ def run(example: Example, form: Form = "csv", rules: tuple[str, ...] | None = No
 
 def prepared(
     example: Example, form: Form = "csv", rules: tuple[str, ...] | None = None
-) -> tuple[list[tuple[str, Read]], Options, registers.Register, registers.Register]:
+) -> tuple[list[tuple[str, Read]], Options, registers.Registers]:
     """What `engine.lint` takes, for an example as a file of this format."""
     made = read(text_of(example.rows, form).encode(), {})
     packs = tuple(policy.pack_of(payer, values) for payer, values in example.policies.items())
-    auths, docs = (
-        write.csv_text(rows, [c.name for c in columns]).encode()
-        for rows, columns in (
-            (example.authorizations, registers.AUTHORIZATIONS),
-            (example.documentation, registers.DOCUMENTATION),
-        )
-    )
+    given = {}
+    for prefix, (kind, _, columns, _) in registers.KINDS.items():
+        text = write.csv_text(getattr(example, kind), [c.name for c in columns])
+        given[kind] = registers.read(prefix, text.encode(), f"{kind}.csv")
     return (
         [(f"example.{form}", made)],
         Options(as_of=example.as_of, rules=rules, packs=tuple(p for of_payer in packs for p in of_payer)),
-        registers.read_authorizations(auths, "authorizations.csv"),
-        registers.read_documentation(docs, "sessions.csv"),
+        registers.Registers(**given),
     )

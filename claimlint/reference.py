@@ -55,6 +55,12 @@ def _columns() -> str:
         "need not be repeated: where a row has none, the member's latest earlier row counts.",
         "",
         *_table(registers.DOCUMENTATION, with_x12=False),
+        "",
+        "## `--fees FILE`: the fee schedule",
+        "",
+        "One row per procedure, or several with dates or payer classes of their own.",
+        "",
+        *_table(registers.FEES, with_x12=False),
     ]
     return "\n".join(parts) + "\n"
 

@@ -1,4 +1,4 @@
-"""The two registers that may stand beside the claims: authorizations obtained, and what the chart documents.
+"""The registers that may stand beside the claims: authorizations obtained, what the chart documents, and the fees.
 
 Each is a small CSV, read as claims are. `join` puts what they say on every service line.
 """
@@ -118,6 +118,18 @@ DOCUMENTATION: tuple[Column, ...] = (
             "Service; Services; Services Performed; Treatment; Treatment Performed; Modality; Procedure Performed; "
             "Device; Performed; What Was Done; Procedure; Description"),
 )  # fmt: skip
+FEES: tuple[Column, ...] = (
+    _column("procedure", "code", "The code.", "Procedure Code; CPT; CPT Code; HCPCS; HCPCS Code; Code; Service Code"),
+    _column("charge", "money", "What is charged for a unit (USD).",
+            "Fee; Fees; Standard Fee; Standard Charge; Charge Amount; UCR; Unit Charge; Price; Amount"),
+    _column("cash_price", "money", "What a unit costs a patient who pays cash (USD).",
+            "Cash; Self Pay; Self-Pay Price; Cash Fee; Cash Rate; Discount Price; Prompt Pay Price"),
+    _column("payer_class", "text", "The payer class that the row is for; none means any.",
+            "Class; Payer Type; Financial Class; Plan Type"),
+    _column("effective_from", "date", "Its first day.",
+            "From; Start; Start Date; Effective; Effective Date; Begin Date"),
+    _column("effective_to", "date", "Its last day.", "To; Through; End; End Date; Expires; Term Date"),
+)  # fmt: skip
 
 # Facts about the member that hold until a later entry changes them. A group is taken from one entry, so that no plan
 # of care is certified by the date of another; within it, entries of one plan (its first column) complete each other.
@@ -144,6 +156,22 @@ class Register:
     problems: list[Problem] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Registers:
+    """The registers of a run, as far as they were given."""
+
+    authorizations: Register | None = None
+    documentation: Register | None = None
+    fees: Register | None = None
+
+
+# By the prefix that its columns have on a service line: which register, what it is called, its columns, and those of
+# them without which it is none.
+KINDS: Mapping[str, tuple[str, str, tuple[Column, ...], tuple[str, ...]]] = {
+    "auth_": ("authorizations", "register of authorizations", AUTHORIZATIONS, ("authorization_number",)),
+    "doc_": ("documentation", "register of session documentation", DOCUMENTATION, ("member_id", "service_date")),
+    "fee_": ("fees", "fee schedule", FEES, ("procedure", "charge")),
+}
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -158,28 +186,15 @@ def recognise(data: bytes) -> str | None:
         return best
 
     as_claims = known(schema.COLUMNS, *schema.NEEDED)
-    for columns, key, option, what in (
-        (AUTHORIZATIONS, "authorization_number", "--authorizations", "authorizations"),
-        (DOCUMENTATION, "service_date", "--documentation", "session documentation"),
-    ):
-        if known(columns, key) > max(as_claims, 3):
-            return f"this looks like a register of {what}, not claims; give it with {option}"
+    for kind, what, columns, needed in KINDS.values():
+        if known(columns, needed[-1]) > max(as_claims, 3):
+            return f"this looks like a {what}, not claims; give it with --{kind}"
     return None
 
 
-def read_authorizations(data: bytes, name: str, mapping: Mapping[str, str] = _NONE) -> Register:
-    """Read a register of authorizations. Raises NotClaims if it is none."""
-    return _read(data, name, AUTHORIZATIONS, ("authorization_number",), mapping)
-
-
-def read_documentation(data: bytes, name: str, mapping: Mapping[str, str] = _NONE) -> Register:
-    """Read a register of documentation, a row per member and session. Raises NotClaims if it is none."""
-    return _read(data, name, DOCUMENTATION, ("member_id", "service_date"), mapping)
-
-
-def _read(
-    data: bytes, name: str, columns: tuple[Column, ...], needed: tuple[str, ...], mapping: Mapping[str, str]
-) -> Register:
+def read(kind: str, data: bytes, name: str, mapping: Mapping[str, str] = _NONE) -> Register:
+    """Read a register of a kind (a key of `KINDS`). Raises NotClaims if it is none."""
+    _, _, columns, needed = KINDS[kind]
     try:
         sheet = read_sheet(data, columns, needed, mapping)
     except NotClaims as error:
@@ -200,29 +215,54 @@ def _empty(columns: tuple[Column, ...]) -> pl.DataFrame:
     return schema.typed(pl.DataFrame(), columns, compact_dates=False, day_first=False).clear()
 
 
-def join(
-    lines: pl.DataFrame, authorizations: Register | None = None, documentation: Register | None = None
-) -> pl.DataFrame:
+def _null(columns: tuple[Column, ...], prefix: str, height: int) -> pl.DataFrame:
+    return _empty(columns).clear(height).select(pl.col(c.name).alias(f"{prefix}{c.name}") for c in columns)
+
+
+def join(lines: pl.DataFrame, given: Registers) -> pl.DataFrame:
     """The service lines with what the registers say of each, in the same number and order.
 
     Added are `auth_found` and `doc_found` (Boolean; null where the line has no number, member or date to look for, or
-    no register is given) and `auth_<column>` and `doc_<column>` for every column of a register, null where nothing is
-    found. An authorization is found by its number, blanks and dashes aside; of several, the one that covers the
-    service date, then the procedure, then the member. Documentation is found by member and service date, rather of
-    the line's own claim; what holds until changed (plan of care, conservative care, imaging, notice, estimate, letter)
-    is the member's latest up to that day.
+    no register is given) and `auth_<column>`, `doc_<column>` and `fee_<column>` for every column of a register, null
+    where nothing is found. An authorization is found by its number, blanks and dashes aside; of several, the one that
+    covers the service date, then the procedure, then the member. Documentation is found by member and service date,
+    rather of the line's own claim; what holds until changed (plan of care, conservative care, imaging, notice,
+    estimate, letter) is the member's latest up to that day. A fee is found by procedure and date, rather of the line's
+    own payer class.
     """
     keyed = lines.with_row_index("_row").with_columns(
         _number("prior_authorization").alias("_number"), _member("member_id").alias("_member")
     )
-    auth = _authorized(keyed, _empty(AUTHORIZATIONS) if authorizations is None else authorizations.table)
-    docs = _documented(keyed, _empty(DOCUMENTATION) if documentation is None else documentation.table)
-    if authorizations is None:
+    auth = _authorized(keyed, given.authorizations.table if given.authorizations else _empty(AUTHORIZATIONS))
+    docs = _documented(keyed, given.documentation.table if given.documentation else _empty(DOCUMENTATION))
+    # Without a schedule, lines need not have a payer class yet.
+    fees = _charged(keyed, given.fees.table) if given.fees else _null(FEES, "fee_", lines.height)
+    if given.authorizations is None:
         auth = auth.with_columns(pl.lit(None, pl.Boolean).alias("auth_found"))
-    if documentation is None:
+    if given.documentation is None:
         docs = docs.with_columns(pl.lit(None, pl.Boolean).alias("doc_found"))
-    assert auth.height == docs.height == lines.height
-    return lines.with_columns(auth.get_columns() + docs.get_columns())
+    assert auth.height == docs.height == fees.height == lines.height
+    return lines.with_columns(auth.get_columns() + docs.get_columns() + fees.get_columns())
+
+
+def _charged(keyed: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
+    """`fee_*`, a row per line."""
+    names = [column.name for column in FEES]
+    schedule = table.select(pl.col(name).alias(f"fee_{name}") for name in names).with_row_index("_entry")
+    own = pl.col("fee_payer_class").str.to_lowercase() == pl.col("payer_class")
+    day, never, always = pl.col("service_date"), pl.date(9999, 12, 31), pl.date(1, 1, 1)
+    in_time = day.is_between(
+        pl.col("fee_effective_from").fill_null(always), pl.col("fee_effective_to").fill_null(never)
+    )
+    best = (
+        keyed.select("_row", "procedure", "service_date", "payer_class")
+        .join(schedule, left_on="procedure", right_on="fee_procedure", how="inner", coalesce=False)
+        .filter(in_time & (pl.col("fee_payer_class").is_null() | own))
+        .sort("_row", pl.col("fee_payer_class").is_null(), "_entry")
+        .unique("_row", keep="first", maintain_order=True)
+        .select("_row", *(f"fee_{name}" for name in names))
+    )
+    return keyed.select("_row").join(best, on="_row", how="left", maintain_order="left").drop("_row")
 
 
 def _number(name: str) -> pl.Expr:

@@ -187,7 +187,7 @@ def clean(week: Week) -> None:
     week.claim("clean.csv", "LV-1001", Patient("ARBOR", "JUNE", "1951-03-02", "medicare", "2AC4DE5FG67"),
                "2026-01-26", "97110:GPx2 97012:GP")  # fmt: skip
     week.claim("clean.csv", "LV-1002", Patient("BIRCH", "CARL", "1979-07-14", "aetna", "W220104417"),
-               "2026-01-26", "97110:GPx2 97140:GP", diagnoses="M51.16,M54.41", auth={})  # fmt: skip
+               "2026-01-26", "97110:GPx2 97140:GP", diagnoses="M51.16,M62.830", auth={})  # fmt: skip
     week.claim("clean.csv", "LV-1003", Patient("CEDAR", "NINA", "1984-11-30", "united", "901443327"),
                "2026-01-27", "97110:GPx2 97012:GP", auth={})  # fmt: skip
     week.claim("clean.csv", "LV-1004", Patient("DOGWOOD", "LEE", "1968-01-09", "self", "SP-1004"),
@@ -207,7 +207,7 @@ def clean(week: Week) -> None:
                "2026-01-30", "97110:GPx2 97140:GP", auth={}, claim={"referral_number": "R2026010"})  # fmt: skip
     spouse: Values = {"patient_is_subscriber": "false", "relationship": "01", "subscriber_first_name": "DREW"}
     week.claim("clean.xml", "LV-1011", Patient("KATSURA", "ANN", "1981-04-04", "cigna", "U3310927701", spouse),
-               "2026-01-30", "97110:GPx2 97012:GP", diagnoses="M51.16,M54.41", auth={})  # fmt: skip
+               "2026-01-30", "97110:GPx2 97012:GP", diagnoses="M51.16,M62.830", auth={})  # fmt: skip
     week.claim("clean.xml", "LV-1012", Patient("LARCH", "BEN", "1972-08-19", "sample", "W123456712"),
                "2026-01-31", "97110:GPx2 97140:GP", auth={})  # fmt: skip
     week.claim("clean.xml", "LV-1013", Patient("MAPLE", "EVE", "1953-02-28", "medicare", "4DE6FG7HJ89"),

@@ -99,8 +99,9 @@ def test_ten_thousand_clean_claims_have_no_errors_or_warnings() -> None:
     report = lint(
         [("batch.csv", read(write.csv_text(rows, names).encode(), {}))],
         Options(as_of=dt.date(2026, 2, 2)),
-        registers.read_authorizations(auths, "authorizations.csv"),
-        registers.read_documentation(docs, "sessions.csv"),
+        registers.Registers(
+            registers.read("auth_", auths, "authorizations.csv"), registers.read("doc_", docs, "sessions.csv")
+        ),
     )
     said = Counter((f.code, f.payer_class, f.message) for f in report.findings if f.severity != "info")
     assert said.most_common(5) == []

@@ -12,15 +12,15 @@ import pytest
 from claimlint import lines as schema
 from claimlint import registers
 from claimlint.readers import NotClaims
-from claimlint.registers import AUTHORIZATIONS, DOCUMENTATION, Register, join, read_authorizations, read_documentation
+from claimlint.registers import AUTHORIZATIONS, DOCUMENTATION, FEES, Register, Registers, join, read
 
 
 def _auths(text: str, **mapping: str) -> Register:
-    return read_authorizations(text.encode(), "auths.csv", mapping)
+    return read("auth_", text.encode(), "auths.csv", mapping)
 
 
 def _docs(text: str, **mapping: str) -> Register:
-    return read_documentation(text.encode(), "sessions.csv", mapping)
+    return read("doc_", text.encode(), "sessions.csv", mapping)
 
 
 def _lines(*rows: dict[str, str | None]) -> pl.DataFrame:
@@ -88,7 +88,7 @@ def test_day_first_dates_in_a_register() -> None:
 def test_an_authorization_is_found_by_number_blanks_dashes_and_case_aside() -> None:
     register = _auths("Auth #,Visits\nAB-12 3,10\n")
     rows = [_line(prior_authorization=n) for n in ("ab123", "AB 12-3", "AB124", None, "--")]
-    joined = join(_lines(*rows), register, None)
+    joined = join(_lines(*rows), Registers(register, None))
     assert _found(joined, "auth_found") == [True, True, False, None, None]
     assert _found(joined, "auth_visits") == [10.0, 10.0, None, None, None]
     assert _found(joined, "auth_authorization_number")[0] == "AB-12 3"
@@ -103,22 +103,22 @@ def test_of_several_entries_the_one_that_covers_date_procedure_and_member_is_tak
     rows = [_line(prior_authorization="A1", **more) for more in (
         {}, {"procedure": "98941"}, {"date": "2026-02-10"}, {"date": "2026-02-10", "member": "W3"},
         {"date": "2026-01-31", "procedure": "99999"}, {"date": "2027-01-01", "procedure": "98941"})]  # fmt: skip
-    joined = join(_lines(*rows), register, None)
+    joined = join(_lines(*rows), Registers(register, None))
     assert _found(joined, "auth_visits") == [2.0, 1.0, 3.0, 3.0, 1.0, 1.0]
-    other = join(_lines(_line("W3", "2026-02-10", prior_authorization="A1")),
-                 Register("a", register.table[3:], register.columns), None)  # fmt: skip
+    line = _lines(_line("W3", "2026-02-10", prior_authorization="A1"))
+    other = join(line, Registers(Register("a", register.table[3:], register.columns)))
     assert _found(other, "auth_visits") == [5.0]
 
 
 def test_without_registers_the_columns_are_there_and_null() -> None:
     lines = _lines(_line(prior_authorization="A1"))
-    joined = join(lines, None, None)
-    full = join(lines, _auths("Auth #\nA1\n"), _docs("Member ID,DOS\nW1,01/05/2026\n"))
+    joined = join(lines, Registers(None, None))
+    full = join(lines, Registers(_auths("Auth #\nA1\n"), _docs("Member ID,DOS\nW1,01/05/2026\n")))
     assert joined.schema == full.schema
     assert joined.height == 1
     added = [name for name in joined.columns if name not in lines.columns]
     assert set(added) == {"auth_found", "doc_found", *(f"auth_{c.name}" for c in AUTHORIZATIONS),
-                          *(f"doc_{c.name}" for c in DOCUMENTATION)}  # fmt: skip
+                          *(f"doc_{c.name}" for c in DOCUMENTATION), *(f"fee_{c.name}" for c in FEES)}  # fmt: skip
     assert all(joined[name].null_count() == 1 for name in added)
     kinds = {"auth_found": pl.Boolean, "auth_procedures": pl.List(pl.String), "doc_note_signed": pl.Date,
              "doc_minutes": pl.Float64}  # fmt: skip
@@ -131,7 +131,7 @@ def test_without_registers_the_columns_are_there_and_null() -> None:
 def test_documentation_is_found_by_member_and_date() -> None:
     register = _docs("Member ID,DOS,Note Signed,Minutes\nw-1,01/05/2026,01/06/2026,30\nW1,01/07/2026,,\n")
     rows = [_line(), _line(date="2026-01-07"), _line(date="2026-01-06"), _line("W2"), _line("--"), _line(date="x")]
-    joined = join(_lines(*rows), None, register)
+    joined = join(_lines(*rows), Registers(None, register))
     assert _found(joined, "doc_found") == [True, True, False, False, None, None]
     assert _found(joined, "doc_note_signed") == [dt.date(2026, 1, 6), *[None] * 5]
     assert _found(joined, "doc_minutes") == [30.0, *[None] * 5]
@@ -141,7 +141,7 @@ def test_rows_are_neither_multiplied_nor_moved() -> None:
     register = _docs("Member ID,DOS,Minutes\n" + "W1,01/05/2026,\nW1,01/05/2026,30\nW1,01/05/2026,40\n")
     auths = _auths("Auth #\nA1\nA1\nA1\n")
     lines = _lines(*(_line(date=f"2026-01-{d:02d}", prior_authorization="A1") for d in (9, 5, 7, 5, 1)))
-    joined = join(lines, auths, register)
+    joined = join(lines, Registers(auths, register))
     assert joined.select(lines.columns).equals(lines)
     assert _found(joined, "doc_minutes") == [None, 30.0, None, 30.0, None]
 
@@ -150,7 +150,7 @@ def test_the_entry_of_the_lines_own_claim_goes_first() -> None:
     register = _docs(
         "Member ID,Claim #,DOS,Minutes,ODI\nW1,C2,01/05/2026,20,\nW1,C1,01/05/2026,30,\nW1,,01/05/2026,,44\n"
     )
-    joined = join(_lines(_line(), _line(claim_id="C2"), _line(claim_id="C3")), None, register)
+    joined = join(_lines(_line(), _line(claim_id="C2"), _line(claim_id="C3")), Registers(None, register))
     assert _found(joined, "doc_minutes") == [30.0, 20.0, 20.0]
     assert _found(joined, "doc_functional_score") == [44.0, 44.0, 44.0]
     assert _found(joined, "doc_claim_id") == ["C1", "C2", "C2"]
@@ -165,7 +165,7 @@ def test_what_holds_until_changed_is_the_members_latest() -> None:
         "W2,01/06/2026,02/02/2026,,,,,,,,,10\n"
     )
     rows = [_line(date=d) for d in ("2026-01-04", "2026-01-05", "2026-01-07", "2026-06-01")]
-    joined = join(_lines(*rows, _line("W2", "2026-01-07")), None, register)
+    joined = join(_lines(*rows, _line("W2", "2026-01-07")), Registers(None, register))
     first = dt.date(2026, 1, 1)
     assert _found(joined, "doc_plan_of_care_start") == [None, first, first, first, dt.date(2026, 2, 2)]
     assert _found(joined, "doc_plan_of_care_certified") == [None, *[dt.date(2026, 1, 3)] * 3, None]
@@ -180,14 +180,16 @@ def test_what_holds_until_changed_is_the_members_latest() -> None:
 def test_a_new_plan_of_care_is_not_certified_by_the_old_ones_date() -> None:
     register = _docs("Member ID,DOS,POC Start,POC End,POC Certified\nW1,01/05/2026,01/01/2026,03/01/2026,01/03/2026\n"
                      "W1,01/06/2026,01/01/2026,,\nW1,04/01/2026,04/01/2026,07/01/2026,\n")  # fmt: skip
-    joined = join(_lines(*(_line(date=d) for d in ("2026-01-06", "2026-04-01", "2026-04-02"))), None, register)
+    joined = join(
+        _lines(*(_line(date=d) for d in ("2026-01-06", "2026-04-01", "2026-04-02"))), Registers(None, register)
+    )
     assert _found(joined, "doc_plan_of_care_certified") == [dt.date(2026, 1, 3), None, None]
     assert _found(joined, "doc_plan_of_care_end") == [dt.date(2026, 3, 1), *[dt.date(2026, 7, 1)] * 2]
 
 
 def test_an_empty_table_of_lines() -> None:
     lines = _lines(_line()).clear()
-    joined = join(lines, _auths("Auth #\nA1\n"), _docs("Member ID,DOS\nW1,01/05/2026\n"))
+    joined = join(lines, Registers(_auths("Auth #\nA1\n"), _docs("Member ID,DOS\nW1,01/05/2026\n")))
     assert joined.height == 0
-    assert joined.schema == join(lines, None, None).schema
-    assert registers.join(lines).height == 0
+    assert joined.schema == join(lines, Registers(None, None)).schema
+    assert registers.join(lines, Registers()).height == 0

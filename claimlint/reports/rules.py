@@ -12,10 +12,6 @@ from claimlint.lines import BY_NAME
 from claimlint.rules import FAMILIES, Rule
 from claimlint.vocabulary import needs
 
-_REGISTERS = {
-    "auth_": ("--authorizations", {c.name for c in registers.AUTHORIZATIONS}),
-    "doc_": ("--documentation", {c.name for c in registers.DOCUMENTATION}),
-}
 _SNIP = {
     1: "syntax",
     2: "what the implementation guide requires",
@@ -122,9 +118,9 @@ def _columns(r: Rule) -> list[str]:
         may = "?" if name in r.optional else ""
         if name in BY_NAME:
             names.append(name + may)
-        for prefix, (option, columns) in _REGISTERS.items():
-            if name.startswith(prefix) and name.removeprefix(prefix) in columns:
-                names.append(f"{name.removeprefix(prefix)}{may} of {option}")
+        for prefix, (kind, _, columns, _) in registers.KINDS.items():
+            if name.startswith(prefix) and name.removeprefix(prefix) in {c.name for c in columns}:
+                names.append(f"{name.removeprefix(prefix)}{may} of --{kind}")
     return names
 
 

@@ -250,3 +250,41 @@ def external_cause_as_primary() -> pl.Expr:
         diagnoses=S33.5XXA,V43.52XA
     """
     return (pl.col("index") == 0) & pl.col("diagnosis").str.contains(r"^[VWXY][0-9]")
+
+
+@rule(
+    "COD157",
+    "excludes1-conflict",
+    severity="warning",
+    snip=5,
+    carc="11",
+    field="diagnoses",
+    view="diagnoses",
+    message="{diagnosis_text} and {diagnosis_excludes} exclude each other in ICD-10-CM (Excludes1)",
+    hint="keep the one that says what was found, as the record supports it; both are right only for conditions that "
+    "have nothing to do with each other",
+    source="ICD-10-CM Official Guidelines, section I.A.12.a; tabular list (codesets/icd10cm_excludes1.csv)",
+)
+def excludes1_conflict() -> list[Finds]:
+    """Two diagnoses on a claim that exclude each other.
+
+    A symptom is not coded beside the disorder that explains it: radiculopathy is part of a disc disorder with
+    radiculopathy, low back pain of a displaced disc. Payers' edits deny the claim, or the line that points at the
+    second.
+
+    Flagged: radiculopathy beside the disc disorder that has it in its name
+        diagnoses=M51.16,M54.16
+    Flagged: low back pain beside lumbago with sciatica
+        diagnoses=M54.59,M54.41
+    Clean: a disc disorder and what it does not explain
+        diagnoses=M51.16,M62.830
+    """
+    other, sure = pl.col("diagnosis_excludes").is_not_null(), pl.col("diagnosis_excludes_sure")
+    return [
+        Finds(other & sure),
+        Finds(
+            other & ~sure,
+            message="{diagnosis_text} and {diagnosis_excludes} may exclude each other in ICD-10-CM (Excludes1 since a "
+            "release whose date is to be confirmed)",
+        ),
+    ]

@@ -118,13 +118,15 @@ def units_exceed_limit() -> Finds:
     source="Medicare Claims Processing Manual ch. 5 s. 20.2 (8 to 22 minutes are a unit, 23 to 37 two …); "
     "AMA CPT midpoint rule for time",
     policy=("units_rule",),
+    optional=("minutes",),
 )
 def timed_units_exceed_minutes() -> list[Finds]:
     """More timed units on a day than the minutes on file allow.
 
     Medicare and those that follow it add up the minutes of all timed codes and give a unit from 8 minutes, two from 23,
     and so on. By the AMA's midpoint rule each code stands by itself: a unit needs 15 minutes, the last one of a code 8.
-    The minutes on file are of the whole session; the finding is certain when even all of them are too few.
+    The minutes on file are of the whole session; the finding is certain when even all of them are too few. Where the
+    claims themselves have minutes for each timed line, those count.
 
     Flagged: 30 minutes are two units for Medicare
         procedure=97110 units=3 claim_filing_indicator=MB member_id=1EG4TE5MK73 payer_name=Medicare doc.minutes=30
@@ -132,6 +134,15 @@ def timed_units_exceed_minutes() -> list[Finds]:
         procedure=97110 units=1 doc.minutes=20
         procedure=97112 units=1
         procedure=97530 units=1 modifiers=GP,59
+    Flagged: the lines' own minutes, by the CMS rule (CSV)
+        procedure=97110 units=2 minutes=20 claim_filing_indicator=MB member_id=1EG4TE5MK73 payer_name=Medicare
+        procedure=97140 units=1 minutes=15 claim_filing_indicator=MB member_id=1EG4TE5MK73 payer_name=Medicare
+    Flagged: the lines' own minutes, by the midpoint rule (CSV)
+        procedure=97110 units=2 minutes=20 doc.minutes=60
+    Clean: 37 minutes are two units for one payer, and 23 of one code for the other (CSV)
+        procedure=97110 units=1 minutes=22 claim_filing_indicator=MB member_id=1EG4TE5MK73 payer_name=Medicare
+        procedure=97140 units=1 minutes=15 claim_filing_indicator=MB member_id=1EG4TE5MK73 payer_name=Medicare
+        procedure=97110 units=2 minutes=23 claim_id=EX-2 member_id=W987654321
     Clean: 38 minutes are three units
         procedure=97110 units=3 claim_filing_indicator=MB member_id=1EG4TE5MK73 payer_name=Medicare doc.minutes=38
     Clean: 8 minutes each by the midpoint rule
@@ -145,6 +156,10 @@ def timed_units_exceed_minutes() -> list[Finds]:
     total = units.sum().over(session)
     minutes = pl.col("doc_minutes")
     allowed = ((minutes + 7) / 15).floor()
+    own = pl.when(timed).then("minutes")
+    by_line = timed & (timed & pl.col("minutes").is_null()).any().over(session).not_()
+    own_total, own_of_code = own.sum().over(session), own.sum().over(*session, "procedure")
+    own_allowed = ((own_total + 7) / 15).floor()
     # By the midpoint rule: 15 minutes for each unit of a code but its last, which needs 8.
     of_code = units.sum().over(*session, "procedure")
     first = timed & (pl.col("row") == pl.col("row").min().over(*session, "procedure", timed))
@@ -152,11 +167,24 @@ def timed_units_exceed_minutes() -> list[Finds]:
     rule_of = policy("units_rule")
     values = {"timed_units": total, "allowed_units": allowed}
     return [
-        Finds(timed & (rule_of == "cms") & (total > allowed), values=values),
+        Finds(timed & ~by_line & (rule_of == "cms") & (total > allowed), values=values),
         Finds(
-            timed & (rule_of == "ama") & (least > minutes),
+            timed & ~by_line & (rule_of == "ama") & (least > minutes),
             message="{timed_units} timed units on {service_date} need at least {least_minutes} minutes (midpoint "
             "rule), and {doc_minutes} are on file",
             values={"timed_units": total, "least_minutes": least},
+        ),
+        Finds(
+            by_line & (rule_of == "cms") & (total > own_allowed),
+            message="{timed_units} timed units on {service_date}, and the lines' {own_minutes} minutes allow "
+            "{allowed_units} (cms rule)",
+            values={"timed_units": total, "own_minutes": own_total, "allowed_units": own_allowed},
+        ),
+        Finds(
+            by_line & (rule_of == "ama") & (15 * (of_code - 1) + 8 > own_of_code),
+            message="{code_units} units of {procedure} on {service_date} need at least {least_minutes} minutes "
+            "(midpoint rule), and its lines have {own_minutes}",
+            values={"code_units": of_code, "own_minutes": own_of_code, "least_minutes": 15 * (of_code - 1) + 8},
+            view="line",
         ),
     ]

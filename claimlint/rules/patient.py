@@ -261,3 +261,51 @@ def non_covered_cost_summary() -> Finds:
     charge = pl.when(falls).then("charge").sum().over("patient_key")
     sessions = pl.when(falls).then("service_date").drop_nulls().n_unique().over("patient_key")
     return Finds(falls & (charge > 0), values={"expected_cents": charge, "sessions": sessions})
+
+
+@rule(
+    "PAT504",
+    "charge-differs-from-fee-schedule",
+    severity="warning",
+    snip=7,
+    carc="45",
+    field="charge",
+    message="{procedure} is charged {charge} for {units} units; the fee schedule has {scheduled_cents}",
+    hint="charge every payer what the fee schedule says, or correct the schedule; the contract's discount is the "
+    "payer's to take",
+    source="the practice's fee schedule (--fees); the payer's contract on customary charges",
+)
+def charge_differs_from_fee_schedule() -> list[Finds]:
+    """A charge that is not the fee schedule's, or the cash price on a claim.
+
+    A code has one charge, whoever pays. A lower one to some is taken for the customary charge, on which plans pay the
+    less; the price for cash on a claim gives a discount away and may breach the contract.
+
+    Flagged: another charge than the schedule's
+        charge=80.00 fee.charge=45.00
+    Flagged: the cash price goes to a plan
+        charge=60.00 fee.charge=45.00 fee.cash_price=30.00
+    Flagged: neither the charge nor the cash price, from a patient who pays
+        payer_name="Self Pay" claim_filing_indicator= payer_id= charge=70.00 fee.charge=45.00 fee.cash_price=30.00
+    Clean: two units
+        charge=90.00 fee.charge=45.00 fee.cash_price=30.00
+    Clean: cash
+        payer_name="Self Pay" claim_filing_indicator= payer_id= charge=60.00 fee.charge=45.00 fee.cash_price=30.00
+    Clean: workers' compensation has a schedule of its own
+        claim_filing_indicator=WC charge=70.00 fee.charge=35.00 fee.payer_class=workers-comp
+    Clean: the schedule is of last year
+        charge=80.00 fee.charge=45.00 fee.effective_to=2025-12-31
+    """
+    charge, units = pl.col("charge"), pl.col("units")
+    scheduled, cash = ((pl.col(c) * units).round().cast(pl.Int64) for c in ("fee_charge", "fee_cash_price"))
+    is_cash = (charge == cash).fill_null(False) & (cash != scheduled)
+    values = {"scheduled_cents": scheduled}
+    return [
+        Finds((charge != scheduled) & ~is_cash, values=values),
+        Finds(
+            is_cash & pl.col("payer_class").is_not_null() & ~payer_is("self-pay"),
+            message="{procedure} is charged {charge}, the price for cash, to {payer_class}; the fee schedule has "
+            "{scheduled_cents}",
+            values=values,
+        ),
+    ]

@@ -272,6 +272,54 @@ def timely_filing_at_risk() -> list[Finds]:
 
 
 @rule(
+    "PAY412",
+    "medicare-advantage-policy-check",
+    severity="warning",
+    snip=7,
+    carc="197",
+    field="prior_authorization",
+    message="decompression as {procedure} for {payer_name}, a Medicare Advantage plan, without the number of its "
+    "decision",
+    hint="ask the plan for an organization determination before the session: a few plans allow decompression under "
+    "therapy codes; put its number on the claim",
+    source="42 CFR 422.566 (organization determinations); the plan's own policy",
+    payers=("medicare-advantage",),
+    policy=("authorization_required",),
+    optional=("line_note", "claim_note", "procedure_description"),
+)
+def medicare_advantage_policy_check() -> list[Finds]:
+    """Decompression under a therapy code, for a Medicare Advantage plan that may allow that, without what it wants.
+
+    Plans follow NCD 160.16, by which decompression is not covered; a few pay for it under therapy codes, by a policy or
+    benefit of their own. What they want is their decision, made before, and a claim that says what was done. Billed as
+    S9090 it is PAY401's.
+
+    Flagged: no decision of the plan
+        procedure=97012 units=1 line_note="DRX9000 session" claim_filing_indicator=16 prior_authorization=
+    Flagged: the claim does not say what the chart says
+        procedure=97012 units=1 claim_filing_indicator=16 doc.service_performed="decompression table"
+    Clean: decided, and described
+        procedure=97012 units=1 line_note="DRX9000 session" claim_filing_indicator=16
+    Clean: mechanical traction
+        procedure=97012 units=1 claim_filing_indicator=16 prior_authorization=
+    """
+    under_therapy = is_decompression_in_fact() & ~is_decompression()
+    described = pl.any_horizontal(pl.col(c).is_not_null() for c in ("procedure_description", "line_note", "claim_note"))
+    asked = policy("authorization_required").fill_null(False)
+    unlisted = pl.col("is_unlisted").fill_null(False)
+    return [
+        Finds(under_therapy & pl.col("prior_authorization").is_null() & ~asked),
+        Finds(
+            under_therapy & ~described & ~unlisted,
+            "procedure_description",
+            "decompression as {procedure} for {payer_name}, a Medicare Advantage plan, and nothing on the claim says "
+            "so",
+            "describe the service on the line; a plan that allows it under therapy codes has to see what it is",
+        ),
+    ]
+
+
+@rule(
     "PAY415",
     "abn-modifier-on-medicare-advantage",
     severity="error",
