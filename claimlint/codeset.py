@@ -448,6 +448,11 @@ def ncci_pairs(codes: pl.Series) -> pl.DataFrame:
     return shipped.with_columns(modifier_indicator=pl.col("modifier_allowed").cast(pl.Int8)).select(columns)
 
 
+def has_every_ncci_pair() -> bool:
+    """Whether the pairs are the whole table of edits, so that a pair that is not there is none."""
+    return bool(store.imports("ncci-ptp"))
+
+
 def unit_limits(codes: pl.Series) -> pl.DataFrame:
     """The most units of service a day of these codes: the imported quarters, else the shipped selection.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import zipfile
 from pathlib import Path
 
@@ -186,6 +187,20 @@ def test_imported_edits_decide_by_date_and_are_errors(tmp_path: Path, imports: P
     assert found("2026-05-04", ("97140", "GP"), ("97530", "GP")) == {}, "deleted on 2026-03-31"
     assert found("2026-11-02", ("97110", "GP")) == {"COD141": "error"}, "two units"
     assert found("2026-09-01", ("97110", "GP")) == {}, "the limits are of the next quarter"
+
+
+def test_a_modifier_without_an_edit_is_told_once_the_whole_table_is_there(tmp_path: Path, imports: Path) -> None:
+    lines = [("97012", "GP"), ("97016", "GP 59"), ("97018", "GP 59")]  # PTP pairs 97012 and 97018
+    rows = [BASE | {"procedure": c, "modifiers": m.split(), "units": "1"} for c, m in lines]
+    path = write(tmp_path / "claims.csv", csv_text(rows))
+
+    def found() -> list[str]:
+        report = json.loads(claimlint("check", path, "--output-format", "json", "--select", "COD138").stdout)
+        return [f["procedure"] for f in report["findings"]]
+
+    assert found() == []
+    run("import", "ncci-ptp", write(tmp_path / "ccipra-v323r0-f1.txt", PTP))
+    assert found() == ["97016"]
 
 
 def test_ptp_edits_as_a_workbook(tmp_path: Path, imports: Path) -> None:

@@ -39,7 +39,8 @@ def unsupported_distinct_service_modifier() -> list[Finds]:
     """A modifier for a distinct service with nothing to be distinct from, or the wrong one.
 
     59 and the X modifiers pass an edit between two services of one day. Both on a line, or one on the only service of
-    the day, draw a review. Some payers want the X modifier that fits in place of 59.
+    the day, draw a review. Some payers want the X modifier that fits in place of 59. Whether there is an edit to pass
+    is told when the whole table of edits was imported (`claimlint codesets import ncci-ptp`).
 
     Flagged: both
         procedure=97110 units=1 modifiers=GP,59,XS
@@ -75,6 +76,12 @@ def unsupported_distinct_service_modifier() -> list[Finds]:
             hint="use the modifier that fits: XE another encounter, XS another structure, XP another practitioner, XU "
             "an unusual service",
             values={"refused": refused},
+        ),
+        Finds(
+            has_modifier(*_DISTINCT) & ~both & ~alone & ~pl.col("ncci_paired"),
+            message="{procedure} carries {distinct}, and no edit pairs it with another service of {service_date}",
+            hint="take the modifier off: there is no edit for it to pass",
+            values=values,
         ),
     ]
 

@@ -362,3 +362,61 @@ def companion_service_missing() -> pl.Expr:
     treated = is_traction() | is_decompression()
     active = pl.col("procedure").is_in(_ACTIVE).fill_null(False).any().over("patient_key")
     return treated & policy("active_service_required").fill_null(False) & ~active
+
+
+def _minute(column: str) -> pl.Expr:
+    """Minutes since midnight of a time such as `14:05`, `2:05 PM` or `1405`; null for what is none."""
+    text = pl.col(column).str.strip_chars().str.to_uppercase()
+    form = r"^([0-9]{1,2}):?([0-9]{2})(?::[0-9]{2})? *(AM|PM)?$"
+    hour, minute = (text.str.extract(form, k).cast(pl.Int32) for k in (1, 2))
+    half = text.str.extract(form, 3)
+    hour = pl.when(half == "PM").then(hour % 12 + 12).when(half == "AM").then(hour % 12).otherwise(hour)
+    return pl.when((hour < 24) & (minute < 60)).then(hour * 60 + minute)
+
+
+@rule(
+    "NEC222",
+    "overlapping-sessions",
+    severity="warning",
+    snip=7,
+    carc="151",
+    field="service_date",
+    view="session",
+    message="the session of {doc_start_time} to {doc_end_time} on {service_date} overlaps another patient's with the "
+    "same provider, and both are billed one on one",
+    hint="correct the times, bill group therapy (97150) for both, or bill only the minutes that each patient had alone",
+    source="Medicare Benefit Policy Manual ch. 15 §230 (one-on-one services and group therapy); CMS billing scenarios "
+    "for therapy",
+    optional=("rendering_npi",),
+)
+def overlapping_sessions() -> Finds:
+    """Two patients' one-on-one sessions at one time with one provider.
+
+    Timed and constant-attendance codes are for one patient alone. Auditors lay the schedules beside each other and take
+    the overlapping minutes back. Times come from the register; sessions without times are not looked at.
+
+    Flagged: a quarter of an hour with two patients
+        member_id=W1 claim_id=A doc.start_time=09:00 doc.end_time=09:45
+        member_id=W2 claim_id=B doc.start_time=09:30 doc.end_time=10:15
+    Flagged: written with AM and PM
+        member_id=W1 claim_id=A doc.start_time="1:00 PM" doc.end_time="2:00 PM"
+        member_id=W2 claim_id=B doc.start_time=13:30 doc.end_time=14:00
+    Clean: one after the other
+        member_id=W1 claim_id=A doc.start_time=09:00 doc.end_time=09:45
+        member_id=W2 claim_id=B doc.start_time=09:45 doc.end_time=10:30
+    Clean: a group
+        procedure=97150 units=1 member_id=W1 claim_id=A doc.start_time=09:00 doc.end_time=09:45
+        procedure=97150 units=1 member_id=W2 claim_id=B doc.start_time=09:00 doc.end_time=09:45
+    Clean: two providers
+        member_id=W1 claim_id=A doc.start_time=09:00 doc.end_time=09:45
+        member_id=W2 claim_id=B rendering_npi=1000000442 doc.start_time=09:00 doc.end_time=09:45
+    """
+    start, end = _minute("doc_start_time"), _minute("doc_end_time")
+    provider = pl.coalesce("rendering_npi", "billing_npi")
+    alone = pl.col("procedure_kind").is_in(["T", "C"]).fill_null(False) & (start < end) & provider.is_not_null()
+    # One line speaks for a patient's session; those of a provider's day are looked at in the order of their beginnings.
+    row = pl.col("row")
+    first = alone & (row == pl.when(alone).then(row).min().over("patient_key", "service_date", provider))
+    until = pl.when(first).then(end).cum_max().shift(1)
+    until = until.over(provider, "service_date", first, order_by=pl.when(first).then(start))
+    return Finds(first & (start < until).fill_null(False))
