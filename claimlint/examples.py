@@ -270,10 +270,10 @@ def run(example: Example, form: Form = "csv", rules: tuple[str, ...] | None = No
 
 
 def prepared(
-    example: Example, form: Form = "csv", rules: tuple[str, ...] | None = None
+    example: Example, form: Form = "csv", rules: tuple[str, ...] | None = None, text: str = ""
 ) -> tuple[list[tuple[str, Read]], Options, registers.Registers]:
-    """What `engine.lint` takes, for an example as a file of this format."""
-    made = read(text_of(example.rows, form).encode(), {})
+    """What `engine.lint` takes, for an example as a file of this format, or as this text of it."""
+    made = read((text or text_of(example.rows, form)).encode(), {})
     packs = tuple(policy.pack_of(payer, values) for payer, values in example.policies.items())
     given = {}
     for prefix, (kind, _, columns, _) in registers.KINDS.items():
