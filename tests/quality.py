@@ -1,9 +1,9 @@
 """The quality harness: claims with what must be said of them, and how often each rule is right.
 
 `tests/scenarios/*.toml` hold scenarios in the syntax of `claimlint.examples`, each for several kinds of payer, with
-exactly the rules that must fire for each payer, and by that those that must not. `forms` are the formats that can carry
-a scenario, of which each payer takes the next, or all of them (`every_form`); `damage` are texts to replace in the file.
-`make quality` prints precision and recall by rule.
+exactly the rules that must fire for each payer, and by that those that must not. `forms` are the formats that can
+carry a scenario, of which each payer takes the next, or all of them (`every_form`); `damage` are texts to replace in
+the file. `make quality` prints precision and recall by rule.
 """
 
 from __future__ import annotations
