@@ -143,6 +143,7 @@ def lint(
                         found.severity,
                         {"claim_id": problem.claim_id},
                         None,
+                        fix=_correction(problem),
                     )
                 )
     evaluation = _Evaluation(table, reads, options, given)
@@ -572,6 +573,14 @@ def _finding(
         mark,
         fix,
     )
+
+
+def _correction(problem: Problem) -> Fix | None:
+    """The fix of a reader's finding. A wrong count may mean that something was lost, so none is safe."""
+    if problem.correction is None:
+        return None
+    old, new = problem.correction
+    return Fix(False, new, (Edit(problem.place, old, new),), private=False, separator="")
 
 
 def _file_finding(name: str, code: str, message: str) -> Finding:

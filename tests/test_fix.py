@@ -145,6 +145,16 @@ def test_the_dot_of_a_diagnosis_goes_from_an_837(tmp_path: Path) -> None:
     assert _fix(path, "--select", "COD150").read_text() == text
 
 
+def test_counts_and_closing_numbers_are_written_anew_when_asked(tmp_path: Path) -> None:
+    path = tmp_path / "week.837"
+    text = x12_text([ROW | {"procedure": "97110"}])
+    count = text.partition("SE*")[2].partition("*")[0]
+    wrong = text.replace(f"SE*{count}*0001", "SE*7*0009").replace("GE*1*1~", "GE*3*1~").replace("IEA*1*", "IEA*2*")
+    path.write_text(wrong, encoding="utf-8", newline="")
+    assert _fix(path) == path
+    assert _fix(path, "--unsafe-fixes", "--select", "STR003").read_text() == text
+
+
 def _mangled(path: Path) -> Path:
     path.write_text(csv_text([ROW]), encoding="utf-8")
     return path

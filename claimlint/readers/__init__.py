@@ -37,13 +37,17 @@ class Place:
 
 @dataclass(frozen=True)
 class Problem:
-    """A structure finding of a reader: code STR001, STR002 or STR003, what is wrong and what to do next."""
+    """A structure finding of a reader: code STR001, STR002 or STR003, what is wrong and what to do next.
+
+    `correction` is what stands at the place and what belongs there, where that can be told.
+    """
 
     code: str
     message: str
     hint: str
     place: Place
     claim_id: str | None = None
+    correction: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ def control_faults(cut: Cut, sets: list[Transaction]) -> Iterator[Fault]:
     """Counts and control numbers that do not agree (X12.5 and X12.6: SE01/SE02, GE01/GE02, IEA01/IEA02, HL02)."""
     hint = "check that the file was transferred whole and was not edited by hand"
 
-    def fault(segment: int, message: str) -> Fault:
-        return Fault("STR003", int(cut.start[segment]), message, hint)
+    def fault(segment: int, message: str, element: int = 0, right: str = "") -> Fault:
+        told = (element, right) if right and cut.one(segment, element) else None
+        return Fault("STR003", int(cut.start[segment]), message, hint, right=told)
 
     for each in sets:
         if not each.complete:
@@ -33,13 +34,15 @@ def control_faults(cut: Cut, sets: list[Transaction]) -> Iterator[Fault]:
         end = each.stop - 1
         count = each.stop - each.first
         if cut.one(end, 1) != str(count) and cut.one(end, 1).lstrip("0") != str(count):
-            yield fault(end, f"SE01 says {cut.one(end, 1) or 'nothing'}, the transaction set has {count} segments")
+            message = f"SE01 says {cut.one(end, 1) or 'nothing'}, the transaction set has {count} segments"
+            yield fault(end, message, 1, str(count))
         groups = np.flatnonzero(cut.ids[: each.first] == packed("GS"))
         guides = cut.one(each.first, 3), cut.one(int(groups[-1]), 8) if len(groups) else ""
         if all(guides) and guides[0] != guides[1]:
             yield fault(each.first, f"ST03 {guides[0]!r} is not the GS08 {guides[1]!r} of its functional group")
         if cut.one(end, 2) != cut.one(each.first, 2):
-            yield fault(end, f"SE02 {cut.one(end, 2)!r} is not the ST02 {cut.one(each.first, 2)!r} that it closes")
+            number = cut.one(each.first, 2)
+            yield fault(end, f"SE02 {cut.one(end, 2)!r} is not the ST02 {number!r} that it closes", 2, number)
     ids = cut.ids
     for opening, closing, inside, control, unit in (
         ("GS", "GE", "ST", 6, "transaction sets"),
@@ -56,12 +59,15 @@ def control_faults(cut: Cut, sets: list[Transaction]) -> Iterator[Fault]:
             end = int(own[0])
             count = int(np.searchsorted(inner, end) - np.searchsorted(inner, first))
             if cut.one(end, 1).lstrip("0") != str(count):
-                yield fault(end, f"{closing}01 says {cut.one(end, 1) or 'nothing'}, there are {count} {unit}")
+                message = f"{closing}01 says {cut.one(end, 1) or 'nothing'}, there are {count} {unit}"
+                yield fault(end, message, 1, str(count))
             if cut.one(end, 2) != cut.one(int(first), control):
                 yield fault(
                     end,
                     f"{closing}02 {cut.one(end, 2)!r} is not the {opening}{control:02d} "
                     f"{cut.one(int(first), control)!r} that it closes",
+                    2,
+                    cut.one(int(first), control),
                 )
     yield from _between(cut)
     yield from _repeated_sets(cut, hint)

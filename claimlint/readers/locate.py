@@ -122,13 +122,13 @@ class Locator:
                 yield Segment(offset + lead, raw.split(separator))
             offset = end + 1
 
-    def segment(self, offset: int) -> Place:
-        """The place of a whole segment."""
+    def segment(self, offset: int, element: int = 0) -> Place:
+        """The place of a segment, or of one of its elements."""
         found = next(self.walk(offset), None)
         if found is None:
             line, column = self._point(offset)
             return Place(line, column, line, column)
-        return self._place(found, 0, 0, "", show_phi=False)
+        return self._place(found, element, 0, f"{found.id}{element:02d}" if element else "", show_phi=False)
 
     def place(self, positions: Mapping[str, int], column: str, index: int, show_phi: bool) -> Place:
         """The place of a column's value in the row at `positions`; of the segment it belongs to where it is missing."""

@@ -332,8 +332,10 @@ def read(data: bytes, exact: Exact | None = None, delimiters: Delimiters | None 
     if not found.frames:
         raise NotClaims(_what_instead(data, found), "STR002" if found.other_sets else "STR001")
     for fault in sorted((*found.faults, *found.other_sets), key=lambda f: f.offset):
-        place = locator.segment(fault.offset)
-        found.problems.append(Problem(fault.code, fault.message, fault.hint, place, fault.claim_id))
+        element, right = fault.right or (0, "")
+        place = locator.segment(fault.offset, element)
+        correction = (place.excerpt[slice(*place.mark)], right) if right else None
+        found.problems.append(Problem(fault.code, fault.message, fault.hint, place, fault.claim_id, correction))
     return Read(
         format="x12",
         lines=pl.concat(found.frames),

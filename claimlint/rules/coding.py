@@ -72,6 +72,8 @@ def malformed_procedure_code() -> list[Finds]:
             "procedure_qualifier",
             "the procedure's qualifier is {procedure_qualifier}; a CPT or HCPCS code takes HC",
             "write HC in SV101-1, or send the service on the claim form that the qualifier belongs to",
+            fix=pl.when(code.str.contains(_FORM)).then(pl.lit("HC")),
+            safe=False,
         ),
     ]
 

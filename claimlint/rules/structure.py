@@ -37,7 +37,8 @@ STR003 = reader_rule(
     source="X12.6 SE01, SE02, GE01, GE02, IEA01, IEA02",
     doc="""Control counts or control numbers that disagree with what was read.
 
-    A clearinghouse rejects the whole transaction set. Mostly a file was cut, joined or edited by hand.""",
+    A clearinghouse rejects the whole transaction set. Mostly a file was cut, joined or edited by hand.
+    Where it is whole, `--unsafe-fixes` writes the counts and closing numbers that belong there.""",
 )
 
 _REQUIRED_OF_LINE = {
