@@ -6,7 +6,16 @@ import polars as pl
 
 from claimlint.rules import Finds, rule
 from claimlint.rules.authorization import NUMBER, authorization_required, number_fault, plain
-from claimlint.vocabulary import first_beyond, has_line, is_group, is_session, policy, treatment_day
+from claimlint.vocabulary import (
+    first_beyond,
+    has_line,
+    is_group,
+    is_session,
+    is_spreadsheet_day,
+    is_spreadsheet_number,
+    policy,
+    treatment_day,
+)
 
 
 @rule(
@@ -34,7 +43,9 @@ def prior_authorization_unknown() -> pl.Expr:
     Clean: a placeholder is another rule's finding
         prior_authorization=PENDING
     """
-    return ~pl.col("auth_found") & number_fault().is_null()
+    # What a spreadsheet did to a number is STR010's.
+    mangled = is_spreadsheet_number("prior_authorization") | is_spreadsheet_day("prior_authorization")
+    return ~pl.col("auth_found") & number_fault().is_null() & ~mangled
 
 
 @rule(
