@@ -379,9 +379,9 @@ def diagnoses() -> pl.DataFrame:
 def diagnosis_status(codes: pl.Series) -> pl.DataFrame:
     """What ICD-10-CM says of undotted codes, one row for each that occurs.
 
-    Columns: diagnosis, diagnosis_billable (Boolean), diagnosis_from, diagnosis_to (Date; open is null; where the day is
-    not published with the code, the earliest possible beginning and the latest possible end), diagnosis_billable_to
-    (Date: until when a heading was billable itself), diagnosis_title (String, public domain), diagnosis_children
+    Columns: diagnosis, diagnosis_dotted (String), diagnosis_billable (Boolean), diagnosis_from, diagnosis_to (Date; open
+    is null; where the day is not published with the code, the earliest possible beginning and the latest possible end),
+    diagnosis_billable_to (Date: until when a heading was billable itself), diagnosis_title (String, public domain), diagnosis_children
     (String: billable codes below a heading, dotted, at most six), diagnosis_specific (String: of a code whose title
     says unspecified, the codes beside it that say more), diagnosis_known (Boolean). Raises CodesetError.
     """
@@ -396,7 +396,12 @@ def diagnosis_status(codes: pl.Series) -> pl.DataFrame:
     joined = joined.join(children, on="diagnosis", how="left", maintain_order="left")
     vague = found.filter(pl.col("diagnosis_title").str.to_lowercase().str.contains("unspecified", literal=True))
     joined = joined.join(_specific(vague["diagnosis"]), on="diagnosis", how="left", maintain_order="left")
-    return joined.with_columns(diagnosis_known=pl.col("diagnosis_billable").is_not_null())
+    known, dotted = pl.col("diagnosis_billable").is_not_null(), _dotted(pl.col("diagnosis"))
+    return joined.with_columns(diagnosis_known=known, diagnosis_dotted=dotted)
+
+
+def _dotted(code: pl.Expr) -> pl.Expr:
+    return pl.when(code.str.len_chars() > 3).then(code.str.head(3) + "." + code.str.slice(3)).otherwise(code)
 
 
 def _children(headings: pl.Series) -> pl.DataFrame:
@@ -427,10 +432,9 @@ def _specific(vague: pl.Series) -> pl.DataFrame:
 def _named(pairs: pl.DataFrame, name: str) -> pl.DataFrame:
     """Of pairs of diagnosis and code: the codes of each diagnosis as dotted text under `name`, at most six."""
     code = pl.col("code")
-    spelled = pl.when(code.str.len_chars() > 3).then(code.str.head(3) + "." + code.str.slice(3)).otherwise(code)
     more = pl.len() - _CHILDREN_SHOWN
     rest = pl.when(pl.len() > _CHILDREN_SHOWN).then(pl.format(" and {} more", more)).otherwise(pl.lit("")).first()
-    named = (spelled.head(_CHILDREN_SHOWN).str.join(", ") + rest).alias(name)
+    named = (_dotted(code).head(_CHILDREN_SHOWN).str.join(", ") + rest).alias(name)
     return pairs.sort("diagnosis", "code").group_by("diagnosis", maintain_order=True).agg(named)
 
 

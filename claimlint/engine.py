@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
-import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from claimlint import ClaimlintError, codeset, edits, lines, policy, registers, vocabulary
-from claimlint.findings import SEVERITIES, Edit, Finding, Fix, NotChecked, Report, Severity, dollars, fingerprint
+from claimlint.evaluation import Evaluation, correction, finding
+from claimlint.findings import SEVERITIES, Finding, Report, dollars
 from claimlint.readers import NotClaimRows, NotClaims, Place, Problem, Read
 from claimlint.readers.sniff import read
-from claimlint.rules import Finds, Rule, all_rules
+from claimlint.rules import all_rules
 from claimlint.sources import Opened, Skipped, Source, SourceProblem, sources
 
-# What a finding puts at risk when it is about more than one line: the claim's charges, or the patient's day's.
-_WIDE = {"claim": ["claim_key"], "diagnoses": ["claim_key"], "session": ["patient_key", "service_date"],
-         "patient": ["patient_key"]}  # fmt: skip
-_CHARGE = {"claim": "claim_lines_charge", "diagnoses": "claim_lines_charge", "session": "session_charge",
-           "patient": "patient_charge"}  # fmt: skip
 _AGAIN = "get the file again; what came before the damage was linted"
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".xml": "xml", ".837": "x12", ".837p": "x12", ".x12": "x12", ".edi": "x12"}
-_INDEXED = {"modifiers": "modifier", "diagnoses": "diagnosis", "pointers": "pointer"}
 _NO_REGISTERS = registers.Registers()
-_CLASSES = "medicare, medicare-advantage, medicaid, commercial, workers-comp, auto, tricare, va, self-pay"
 
 
 @dataclass(frozen=True)
@@ -38,8 +29,8 @@ class Options:
     """What a run is told.
 
     `as_of` stands for today; with `first_day` all dates, it too, are moved so that the first date of service is this
-    one. `payer` overrides the payer class of every claim. `history` are earlier exports, whose
-    lines count where a rule counts but have no findings. `packs` speak beside those of the codesets.
+    one. `payer` overrides the payer class of every claim. `history` are earlier exports, whose lines count where a rule
+    counts but have no findings. `packs` speak beside those of the codesets.
     """
 
     as_of: dt.date = field(default_factory=dt.date.today)
@@ -134,7 +125,7 @@ def lint(
             if options.rules is None or problem.code in options.rules:
                 found = rules[problem.code]
                 findings.append(
-                    _finding(
+                    finding(
                         found,
                         name,
                         problem.place,
@@ -143,10 +134,10 @@ def lint(
                         found.severity,
                         {"claim_id": problem.claim_id},
                         None,
-                        fix=_correction(problem),
+                        fix=correction(problem),
                     )
                 )
-    evaluation = _Evaluation(table, reads, options, given)
+    evaluation = Evaluation(table, reads, options.show_phi, given)
     for rule in chosen:
         evaluation.add(rule)
     findings += evaluation.findings()
@@ -277,342 +268,14 @@ def enrich(table: pl.DataFrame, options: Options, given: registers.Registers) ->
 def seen(reads: Sequence[tuple[str, Read]], options: Options, given: registers.Registers, view: str) -> pl.DataFrame:
     """The table of these files as rules of a view see it, with every column."""
     table = enrich(_with_past(_table(reads), len(reads)), options, given)
-    return _Evaluation(table, reads, options, given).view(view, set(table.columns))
-
-
-class _Evaluation:
-    """Rules gathered by the view they see, then run over each view in one query."""
-
-    def __init__(
-        self,
-        table: pl.DataFrame,
-        reads: Sequence[tuple[str, Read]],
-        options: Options,
-        given: registers.Registers,
-    ) -> None:
-        self._table, self._reads, self._options = table, reads, options
-        of_kind = {prefix: getattr(given, kind) for prefix, (kind, *_) in registers.KINDS.items()}
-        self._has = {prefix: each and each.columns for prefix, each in of_kind.items()}
-        self._cases: dict[str, list[tuple[Rule, Finds]]] = {}
-        self._risk = np.zeros(table.height, np.bool_)
-        unknown = table.filter(pl.col("payer_class").is_null() & ~pl.col("past"))
-        self._unknown_payers = unknown["claim_key"].n_unique()
-        self.not_checked: list[NotChecked] = []
-
-    def add(self, rule: Rule) -> None:
-        """Take a rule in, without what the files and registers at hand do not let it check."""
-        try:
-            conditions = rule.conditions()
-        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything, and takes no other rule with it
-            self._failed(rule, error)
-            return
-        for finds in conditions:
-            roots = vocabulary.needs(finds) - set(rule.optional)
-            register = self._missing_register(roots)
-            if register:
-                self._cannot(rule, *register, whole=len(conditions) == 1)
-                continue
-            when = finds.when & ~pl.col("past")
-            absent = self._missing_columns(roots)
-            if absent:
-                without = sorted(absent)
-                files = ", ".join(self._reads[n][0] for n in without[:3]) + (" …" if len(without) > 3 else "")
-                columns = sorted(set().union(*absent.values()))
-                headings = "; ".join(
-                    f"{c} (such as {lines.BY_NAME[c].headings[0]!r})" if lines.BY_NAME[c].headings else c
-                    for c in columns
-                )
-                self._cannot(
-                    rule,
-                    f"{files} has no column for {', '.join(columns)}",
-                    f"export it, or map it: {headings}",
-                    whole=len(absent) == len(self._reads) and len(conditions) == 1,
-                )
-                when = when & ~pl.col("file_no").is_in(without)
-            if rule.payers:
-                when = when & pl.col("payer_class").is_in(rule.payers)
-            self._cases.setdefault(finds.view or rule.view, []).append((rule, replace(finds, when=when)))
-        if self._unknown_payers and (rule.payers or rule.policy):
-            self._cannot(
-                rule,
-                f"the payer class of {self._unknown_payers:,} claims is not known",
-                f"fill the claim filing indicator (SBR09), or say --payer with one of {_CLASSES}",
-                whole=False,
-            )
-
-    def _failed(self, rule: Rule, error: Exception) -> None:
-        """One of the user's rules failed: it is not checked. Raises the error of one that is claimlint's own."""
-        if not rule.origin:
-            raise error
-        # The error's own text may quote a claim.
-        self._cannot(rule, f"the rule failed ({type(error).__name__})", f"correct it: {rule.origin}", whole=True)
-
-    def _cannot(self, rule: Rule, reason: str, enable: str, *, whole: bool) -> None:
-        record = NotChecked(rule.code, rule.name, reason, enable, whole)
-        if record not in self.not_checked:
-            self.not_checked.append(record)
-
-    def _missing_register(self, roots: set[str]) -> tuple[str, str] | None:
-        for prefix, (kind, what, *_) in registers.KINDS.items():
-            wanted = {r.removeprefix(prefix) for r in roots if r.startswith(prefix)} - {"found"}
-            has = self._has[prefix]
-            if has is None and any(r.startswith(prefix) for r in roots):
-                return f"no {what} was given", f"--{kind} FILE"
-            if has is not None and wanted - has:
-                return f"the {what} has no column for {', '.join(sorted(wanted - has))}", f"add it to the --{kind} file"
-        return None
-
-    def _missing_columns(self, roots: set[str]) -> dict[int, set[str]]:
-        """By number, the files that lack columns which are needed."""
-        needed = roots & set(lines.BY_NAME)
-        return {n: lacking for n, (_, made) in enumerate(self._reads) if (lacking := needed - made.columns)}
-
-    def view(self, view: str, columns: set[str]) -> pl.DataFrame:
-        """The table as a view sees it. One with a row per modifier, diagnosis or pointer has only these columns."""
-        name = _INDEXED.get(view)
-        if name is None:
-            return self._table
-        table = self._table
-        if view == "diagnoses":  # of the claim, not of each line
-            table = table.filter(pl.col("row") == pl.col("row").min().over("claim_key"))
-        spread = [view, "index"] + (["diagnoses_text"] if view == "diagnoses" else [])
-        wanted = columns | {"row", *spread}
-        table = table.filter(pl.col(view).is_not_null())
-        table = table.with_columns(pl.int_ranges(pl.col(view).list.len()).alias("index"))
-        table = table.select(c for c in table.columns if c in wanted)
-        table = table.with_columns(pl.col(view).alias(f"all_{view}")).explode(spread)
-        renames = {view: name} | ({"diagnoses_text": "diagnosis_text"} if view == "diagnoses" else {})
-        table = table.rename(renames)
-        if view == "diagnoses":
-            status = codeset.diagnosis_status(table["diagnosis"])
-            table = table.join(status, on="diagnosis", how="left", maintain_order="left")
-            if "diagnosis_excludes" in columns:
-                before = table.select(pl.col("all_diagnoses").list.head("index")).to_series()
-                table = table.hstack(codeset.excluded(table["diagnosis"], before))
-        return table
-
-    def findings(self) -> list[Finding]:
-        """All findings of all cases, in no particular order."""
-        result: list[Finding] = []
-        for view, cases in self._cases.items():
-            expressions = [e for _, finds in cases for e in (finds.when, *(finds.values or {}).values())]
-            table = self.view(view, {root for e in expressions for root in e.meta.root_names()})
-            ours = [finds.when.alias(str(i)) for i, (rule, finds) in enumerate(cases) if not rule.origin]
-            masks = table.lazy().select(ours).collect()
-            for i, (rule, finds) in enumerate(cases):
-                try:
-                    mask = table.lazy().select(finds.when).collect().to_series() if rule.origin else masks[str(i)]
-                    result += self._hits(view, table, rule, finds, mask.arg_true())
-                except Exception as error:  # noqa: BLE001 - see `add`
-                    self._failed(rule, error)
-        return result
-
-    def _hits(self, view: str, table: pl.DataFrame, rule: Rule, finds: Finds, where: pl.Series) -> list[Finding]:
-        if not len(where):
-            return []
-        if finds.unchecked:
-            self._cannot(rule, finds.unchecked.format(count=f"{len(where):,}"), finds.hint, whole=False)
-            return []
-        # Windows in `values` look at the whole view, so they are worked out before the hits are taken.
-        values = table.lazy().select(e.alias(n) for n, e in (finds.values or {}).items()).collect()
-        hits = table[where].hstack(values[where]) if values.width else table[where]
-        others = [c for c in self._table.columns if c not in hits.columns]
-        return self._of(view, rule, finds, hits.hstack(self._table[hits["row"]].select(others)))
-
-    def _of(self, view: str, rule: Rule, finds: Finds, hits: pl.DataFrame) -> list[Finding]:
-        if view == "claim":
-            hits = hits.unique("claim_key", keep="first", maintain_order=True)
-        elif view == "session":
-            hits = hits.unique(["patient_key", "service_date"], keep="first", maintain_order=True)
-        elif view == "patient":
-            hits = hits.unique("patient_key", keep="first", maintain_order=True)
-        severity = pl.lit(rule.severity) if finds.severity is None else finds.severity
-        hint = template(finds.hint or rule.hint, hits.schema)
-        if rule.policy:
-            verify = pl.any_horizontal(pl.col(f"policy_{k}_verify").fill_null(False) for k in rule.policy)
-            severity = pl.when(verify & (severity == "error")).then(pl.lit("warning")).otherwise(severity)
-            source = pl.coalesce(pl.col(f"policy_{k}_source") for k in rule.policy)
-            caveat = pl.when(verify).then(pl.lit(" (not confirmed: check the plan)")).otherwise(pl.lit(""))
-            hint = hint + pl.when(source.is_not_null()).then(pl.lit(". Policy: ") + source + caveat).otherwise(
-                pl.lit("")
-            )
-        wanted = hits.select(
-            "file_no",
-            "row",
-            "claim_key",
-            "patient_key",
-            *lines.POSITIONS,
-            "claim_id",
-            "service_line",
-            "procedure",
-            "service_date",
-            "payer_class",
-            "charge",
-            "claim_lines_charge",
-            "session_charge",
-            "patient_charge",
-            (pl.col("index") if "index" in hits.columns else pl.lit(-1)).alias("index"),
-            template(finds.message or rule.message, hits.schema).alias("message"),
-            hint.alias("hint"),
-            severity.alias("severity"),
-        )
-        at_risk = wanted.filter(pl.col("severity") != "info")
-        keys = _WIDE.get(view, ["row"])
-        self._risk |= (
-            self._table.select(keys)
-            .join(at_risk.select(keys).unique().with_columns(hit=True), on=keys, how="left", maintain_order="left")[
-                "hit"
-            ]
-            .fill_null(False)
-            .to_numpy()
-        )
-        field_name = finds.field or rule.field
-        corrections = self._corrections(rule, finds, view, field_name, hits)
-        # A value of the claim that several of its lines repeat stands at one place and is one finding.
-        at_place: dict[tuple[object, ...], Finding] = {}
-        for at, row in enumerate(wanted.iter_rows(named=True)):
-            name, made = self._reads[row["file_no"]]
-            positions = {p: row[p] for p in lines.POSITIONS}
-            place = made.locate(positions, field_name, row["index"], self._options.show_phi)
-            cents = row[_CHARGE.get(view, "charge")]
-            key = (name, place.line, place.column, place.element, row["claim_key"], row["message"])
-            if (first := at_place.get(key)) is not None:
-                cents = (first.charge_cents or 0) + (cents or 0)
-                at_place[key] = replace(first, charge_cents=cents, service_line=None, procedure=None)
-                continue
-            at_place[key] = _finding(
-                rule,
-                name,
-                place,
-                row["message"],
-                row["hint"],
-                row["severity"],
-                row,
-                cents,
-                field_name,
-                corrections.get(at),
-            )
-        return list(at_place.values())
-
-    def _corrections(self, rule: Rule, finds: Finds, view: str, column: str, hits: pl.DataFrame) -> dict[int, Fix]:
-        """By its number among the hits, the fix of each that has one."""
-        if finds.fix is None:
-            return {}
-        verify = pl.any_horizontal(pl.lit(not finds.safe), *(pl.col(f"policy_{k}_verify") for k in rule.policy))
-        entry = _INDEXED.get(view)
-        old = f"{entry or column}_text" if f"{entry or column}_text" in hits.columns else entry or column
-        rows = hits.with_row_index("at").select(
-            "at",
-            "file_no",
-            "row",
-            "claim_key",
-            *lines.POSITIONS,
-            finds.fix.alias("new"),
-            pl.col(old).cast(pl.String).alias("old"),
-            verify.fill_null(False).alias("unsafe"),
-            (pl.col("index") if entry else pl.lit(-1)).alias("index"),
-            (pl.col(f"all_{view}").cast(pl.List(pl.String)) if entry else pl.lit(None)).alias("entries"),
-        )
-        result = {}
-        for row in rows.filter(pl.col("new").is_not_null()).iter_rows(named=True):
-            made = self._reads[row["file_no"]][1]
-            spots = [{p: row[p] for p in lines.POSITIONS}]
-            if made.format == "csv" and view in ("claim", "diagnoses"):  # every row of the claim repeats the value
-                others = self._table.filter((pl.col("claim_key") == row["claim_key"]) & (pl.col("row") != row["row"]))
-                spots += others.select(lines.POSITIONS).to_dicts()
-            entries = [row["old"], row["new"]]
-            if not row["new"]:  # what follows moves up, and the list's last place is emptied
-                entries = [*row["entries"][row["index"] :], ""]
-            edits = [
-                Edit(made.locate(spot, column, row["index"] + k, self._options.show_phi), old, new, also=n > 0)
-                for n, spot in enumerate(spots)
-                for k, (old, new) in enumerate(itertools.pairwise(entries))
-            ]
-            private = column in lines.BY_NAME and lines.BY_NAME[column].phi
-            result[row["at"]] = Fix(not row["unsafe"], row["new"], tuple(edits), private, made.separator)
-        return result
-
-    def charges(self) -> pl.DataFrame:
-        """A row per service line of the run: charge (US cents), and `at_risk` if it has an error or a warning."""
-        risk = self._table.select("past", "charge").with_columns(at_risk=pl.Series(self._risk, dtype=pl.Boolean))
-        return risk.filter(~pl.col("past")).select(pl.col("charge").fill_null(0), "at_risk")
-
-
-def _finding(
-    rule: Rule,
-    file: str,
-    place: Place,
-    message: str,
-    hint: str,
-    severity: Severity,
-    row: Mapping[str, Any],
-    cents: int | None,
-    field_name: str = "",
-    fix: Fix | None = None,
-) -> Finding:
-    claim, line = row.get("claim_id"), row.get("service_line")
-    procedure, date = row.get("procedure"), row.get("service_date")
-    mark = fingerprint(rule.code, claim, date, procedure, line, field_name, message)
-    return Finding(
-        rule.code,
-        rule.name,
-        severity,
-        message,
-        hint,
-        file,
-        place,
-        claim,
-        line,
-        procedure,
-        date,
-        row.get("payer_class"),
-        cents,
-        rule.snip,
-        rule.carc,
-        rule.source,
-        mark,
-        fix,
-    )
-
-
-def _correction(problem: Problem) -> Fix | None:
-    """The fix of a reader's finding. A wrong count may mean that something was lost, so none is safe."""
-    if problem.correction is None:
-        return None
-    old, new = problem.correction
-    return Fix(False, new, (Edit(problem.place, old, new),), private=False, separator="")
+    return Evaluation(table, reads, options.show_phi, given).view(view, set(table.columns))
 
 
 def _file_finding(name: str, code: str, message: str) -> Finding:
     place = Place(1, 1, 1, 1)
-    return _finding(
+    return finding(
         all_rules()[code], name, place, message, "the other files were linted; this one was not", "error", {}, None
     )
-
-
-def template(text: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:
-    """A message with `{column}` placeholders as an expression; money in USD, dates in ISO form, lists with commas."""
-    parts = re.split(r"\{(\w+)\}", text)
-    exprs = [_as_text(name, schema[name]) if i % 2 else pl.lit(name) for i, name in enumerate(parts)]
-    return pl.concat_str(exprs)
-
-
-def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
-    column = pl.col(name)
-    known = lines.BY_NAME.get(name)
-    if (known and known.kind == "money") or name.endswith("_cents"):
-        cents = column.abs() % 100
-        sign = pl.when(column < 0).then(pl.lit("-")).otherwise(pl.lit(""))
-        text = pl.concat_str(
-            sign, pl.lit("$"), (column.abs() // 100).cast(pl.String), pl.lit("."), cents.cast(pl.String).str.zfill(2)
-        )
-    elif dtype == pl.List:
-        text = column.cast(pl.List(pl.String)).list.join(", ")
-    elif dtype.is_float():
-        text = column.cast(pl.String).str.replace(r"\.0$", "")
-    else:
-        text = column.cast(pl.String)
-    return text.fill_null("nothing")
 
 
 def _registers(options: Options) -> registers.Registers:

@@ -73,7 +73,7 @@ def malformed_diagnosis_code() -> list[Finds]:
     carc="146",
     field="diagnoses",
     view="diagnoses",
-    message="{diagnosis_text} is not an ICD-10-CM code on {service_date}",
+    message="{diagnosis_dotted} is not an ICD-10-CM code on {service_date}",
     hint="look the diagnosis up in the release of that date",
     source=_ICD10CM,
     optional=("diagnosis_qualifier",),
@@ -101,11 +101,11 @@ def unknown_diagnosis_code() -> list[Finds]:
         ),
         Finds(
             known & (date > pl.col("diagnosis_to")),
-            message="{diagnosis_text} ended on {diagnosis_to}; the date of service is {service_date}",
+            message="{diagnosis_dotted} ended on {diagnosis_to}; the date of service is {service_date}",
         ),
         Finds(
             known & (date < pl.col("diagnosis_from")),
-            message="{diagnosis_text} began on {diagnosis_from}; the date of service is {service_date}",
+            message="{diagnosis_dotted} began on {diagnosis_from}; the date of service is {service_date}",
         ),
     ]
 
@@ -118,7 +118,7 @@ def unknown_diagnosis_code() -> list[Finds]:
     carc="146",
     field="diagnoses",
     view="diagnoses",
-    message="{diagnosis_text} needs more characters on {service_date}",
+    message="{diagnosis_dotted} needs more characters on {service_date}",
     hint="choose the code that the record supports: {diagnosis_children}",
     source=_ICD10CM,
 )
@@ -203,7 +203,7 @@ def line_without_diagnosis_pointer() -> pl.Expr:
     carc="11",
     field="diagnoses",
     view="diagnoses",
-    message="{diagnosis_text} is an unspecified code, and there are codes beside it that say more",
+    message="{diagnosis_dotted} is an unspecified code, and there are codes beside it that say more",
     hint="code what the record supports, such as {diagnosis_specific}; keep the unspecified one only where it says no "
     "more",
     source="ICD-10-CM Official Guidelines, section I.B.18 (unspecified codes)",
@@ -235,7 +235,7 @@ def unspecified_diagnosis() -> pl.Expr:
     carc="11",
     field="diagnoses",
     view="diagnoses",
-    message="{diagnosis_text} is an external cause and stands first",
+    message="{diagnosis_dotted} is an external cause and stands first",
     hint="put the injury or condition first; an external cause only adds to it",
     source="ICD-10-CM Official Guidelines, section I.C.20",
 )
@@ -260,7 +260,7 @@ def external_cause_as_primary() -> pl.Expr:
     carc="11",
     field="diagnoses",
     view="diagnoses",
-    message="{diagnosis_text} and {diagnosis_excludes} exclude each other in ICD-10-CM (Excludes1)",
+    message="{diagnosis_dotted} and {diagnosis_excludes} exclude each other in ICD-10-CM (Excludes1)",
     hint="keep the one that says what was found, as the record supports it; both are right only for conditions that "
     "have nothing to do with each other",
     source="ICD-10-CM Official Guidelines, section I.A.12.a; tabular list (codesets/icd10cm_excludes1.csv)",
@@ -284,7 +284,7 @@ def excludes1_conflict() -> list[Finds]:
         Finds(other & sure),
         Finds(
             other & ~sure,
-            message="{diagnosis_text} and {diagnosis_excludes} may exclude each other in ICD-10-CM (Excludes1 since a "
-            "release whose date is to be confirmed)",
+            message="{diagnosis_dotted} and {diagnosis_excludes} may exclude each other in ICD-10-CM (Excludes1 since "
+            "a release whose date is to be confirmed)",
         ),
     ]
