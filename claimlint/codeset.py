@@ -379,11 +379,12 @@ def diagnoses() -> pl.DataFrame:
 def diagnosis_status(codes: pl.Series) -> pl.DataFrame:
     """What ICD-10-CM says of undotted codes, one row for each that occurs.
 
-    Columns: diagnosis, diagnosis_dotted (String), diagnosis_billable (Boolean), diagnosis_from, diagnosis_to (Date; open
-    is null; where the day is not published with the code, the earliest possible beginning and the latest possible end),
-    diagnosis_billable_to (Date: until when a heading was billable itself), diagnosis_title (String, public domain), diagnosis_children
-    (String: billable codes below a heading, dotted, at most six), diagnosis_specific (String: of a code whose title
-    says unspecified, the codes beside it that say more), diagnosis_known (Boolean). Raises CodesetError.
+    Columns: diagnosis, diagnosis_dotted (String), diagnosis_billable (Boolean), diagnosis_from, diagnosis_to (Date;
+    open is null; where the day is not published with the code, the earliest possible beginning and the latest possible
+    end), diagnosis_billable_to (Date: until when a heading was billable itself), diagnosis_title (String, public
+    domain), diagnosis_children (String: billable codes below a heading, dotted, at most six), diagnosis_specific
+    (String: of a code whose title says unspecified, the codes beside it that say more), diagnosis_known (Boolean).
+    Raises CodesetError.
     """
     wanted = codes.drop_nulls().unique().sort()
     names = {"code": "diagnosis", "billable": "diagnosis_billable", "effective_from": "diagnosis_from",
