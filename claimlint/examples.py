@@ -21,6 +21,7 @@ includes XML.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 import shlex
 import textwrap
@@ -269,6 +270,12 @@ def run(example: Example, form: Form = "csv", rules: tuple[str, ...] | None = No
     return lint(*prepared(example, form, rules))
 
 
+# Most examples have the registers of the base line.
+@functools.lru_cache(maxsize=128)
+def _register(prefix: str, text: str) -> registers.Register:
+    return registers.read(prefix, text.encode(), f"{registers.KINDS[prefix][0]}.csv")
+
+
 def prepared(
     example: Example, form: Form = "csv", rules: tuple[str, ...] | None = None, text: str = ""
 ) -> tuple[list[tuple[str, Read]], Options, registers.Registers]:
@@ -278,7 +285,7 @@ def prepared(
     given = {}
     for prefix, (kind, _, columns, _) in registers.KINDS.items():
         text = write.csv_text(getattr(example, kind), [c.name for c in columns])
-        given[kind] = registers.read(prefix, text.encode(), f"{kind}.csv")
+        given[kind] = _register(prefix, text)
     return (
         [(f"example.{form}", made)],
         Options(as_of=example.as_of, rules=rules, packs=tuple(p for of_payer in packs for p in of_payer)),
