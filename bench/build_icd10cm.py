@@ -7,8 +7,7 @@ Run with the folders of unpacked simple-icd-10-cm wheels:
 They hold the releases of January 2021, April 2025 and April 2026. Columns written: code (undotted), billable (Boolean,
 in the last release that has it), effective_from, effective_to, billable_to (Date: a heading that was billable until
 then), verify (the date is the latest possible one, not the published one), title (public domain).
-The Excludes1 notes are those of the diagnoses of this field, as pairs of undotted beginnings of codes; a note that
-names no code has none.
+The Excludes1 notes are written as pairs of undotted beginnings of codes; a note that names no code has none.
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ codes = [c for c in cm.get_all_codes(with_dots=False) if len(c) >= 3 and "-" not
 notes = {c: cm.get_excludes1(c) for c in codes if cm.is_category_or_subcategory(c)}
 print(json.dumps([{c: [cm.is_leaf(c), cm.get_description(c)] for c in codes}, {c: n for c, n in notes.items() if n}]))
 """
-_FIELD = re.compile(r"M[4-79]|G5|S[123]")
 _NAMED = re.compile(r"\(([^()]*[0-9][^()]*)\)$")
 _CODES = re.compile(r"([A-Z][0-9A-Z]{2}(?:\.[0-9A-Z]*)?)[.-]*(?:-([A-Z][0-9A-Z]{2}(?:\.[0-9A-Z]*)?)-*)?")
 _SOURCE = "ICD-10-CM tabular list, Excludes1 (April 2026 release)"
@@ -79,17 +77,18 @@ def main(folders: list[str]) -> None:
 
 def _write_excludes1(releases: list[dict[str, list[str]]]) -> None:
     """The notes of the last release; `verify` where the first has not got them, so that the day is not known."""
-    rows = set()
+    sure: dict[tuple[str, str], bool] = {}
     for code, notes in releases[-1].items():
-        for note in notes if _FIELD.match(code) else ():
+        for note in notes:
             known = note in releases[0].get(code, [])
             for other in _codes(note):
-                rows.add((code.replace(".", ""), other, _SOURCE, "", "", "0" if known else "1"))
+                pair = (code.replace(".", ""), other)
+                sure[pair] = sure.get(pair, False) or known
     lines = ["code,excludes,source,effective_from,effective_to,verify"]
-    lines += [",".join(f'"{v}"' if "," in v else v for v in row) for row in sorted(rows)]
+    lines += [f'{code},{other},"{_SOURCE}",,,{int(not known)}' for (code, other), known in sorted(sure.items())]
     path = Path(__file__).parents[1] / "codesets" / "icd10cm_excludes1.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print(len(rows), "Excludes1 pairs")
+    print(len(sure), "Excludes1 pairs")
 
 
 def _codes(note: str) -> list[str]:

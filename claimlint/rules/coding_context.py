@@ -83,6 +83,11 @@ def unsupported_distinct_service_modifier() -> list[Finds]:
             hint="take the modifier off: there is no edit for it to pass",
             values=values,
         ),
+        Finds(
+            has_modifier(*_DISTINCT) & ~both & ~alone & pl.col("ncci_paired").is_null(),
+            unchecked="whether an edit pairs {count} lines with another service cannot be told without the whole table",
+            hint="claimlint codesets import ncci-ptp FILES",
+        ),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from claimlint import codeset
 from claimlint.rules import Finds, rule
 from claimlint.vocabulary import has_modifier, is_decompression, is_group, is_traction, payer_is, policy
 
@@ -59,6 +60,7 @@ def ncci_pair_conflict() -> list[Finds]:
     partner = pl.col("ncci_partner_modifiers").list.eval(pl.element().is_in(_APART)).list.any().fill_null(False)
     bundled = pl.col("ncci_partner").is_not_null() & ~is_group("office_visit")
     severity = _severity("ncci_verify")
+    others = pl.col("procedure").n_unique().over("patient_key", "service_date")
     return [
         Finds(bundled & (pl.col("ncci_indicator") == 1) & ~has_modifier(*_APART) & ~partner, severity=severity),
         Finds(
@@ -66,6 +68,11 @@ def ncci_pair_conflict() -> list[Finds]:
             message="{procedure} is bundled into {ncci_partner} of the same day, whatever its modifiers",
             hint="take {procedure} off: no modifier lets the two be paid together",
             severity=severity,
+        ),
+        Finds(
+            pl.lit(not codeset.has_every_ncci_pair()) & (others > 1),
+            unchecked="{count} lines on days with several services were held to the shipped selection of edits only",
+            hint="claimlint codesets import ncci-ptp FILES",
         ),
     ]
 
@@ -82,7 +89,7 @@ def ncci_pair_conflict() -> list[Finds]:
     hint="bill what the record supports, up to the limit; where more was needed, appeal with the notes",
     source="CMS NCCI medically unlikely edits, practitioner",
 )
-def units_exceed_limit() -> Finds:
+def units_exceed_limit() -> list[Finds]:
     """More units of a code on one day than the medically unlikely edits allow.
 
     Units are counted for one patient, day and provider, over lines and claims. The units above the limit, and by most
@@ -101,7 +108,14 @@ def units_exceed_limit() -> Finds:
     mine = ~(is_traction() | is_decompression() | untimed.fill_null(False))
     # Told once, on the last line of the code that day.
     last = pl.col("row") == pl.col("row").max().over("patient_key", "service_date", "billing_npi", "procedure")
-    return Finds(mine & last & (pl.col("day_units") > pl.col("unit_limit")), severity=_severity("unit_limit_verify"))
+    return [
+        Finds(mine & last & (pl.col("day_units") > pl.col("unit_limit")), severity=_severity("unit_limit_verify")),
+        Finds(
+            mine & last & (pl.col("day_units") > 1) & pl.col("unit_limit").is_null(),
+            unchecked="no unit limit is known for the codes of {count} lines",
+            hint="claimlint codesets import ncci-mue FILE",
+        ),
+    ]
 
 
 @rule(
