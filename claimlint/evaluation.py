@@ -257,13 +257,19 @@ class Evaluation:
             (pl.col("index") if entry else pl.lit(-1)).alias("index"),
             (pl.col(f"all_{view}").cast(pl.List(pl.String)) if entry else pl.lit(None)).alias("entries"),
         )
+        # Every row of a claim repeats what is the claim's.
+        alike: dict[int, list[dict[str, int]]] = {}
+        if view in ("claim", "diagnoses"):
+            csvs = [n for n, (_, made) in enumerate(self._reads) if made.format == "csv"]
+            keys = rows.filter(pl.col("new").is_not_null() & pl.col("file_no").is_in(csvs))["claim_key"]
+            same = self._table.filter(pl.col("claim_key").is_in(keys.implode()))
+            for each in same.select("claim_key", "row", *lines.POSITIONS).iter_rows(named=True):
+                alike.setdefault(each["claim_key"], []).append(each)
         result = {}
         for row in rows.filter(pl.col("new").is_not_null()).iter_rows(named=True):
             made = self._reads[row["file_no"]][1]
-            spots = [{p: row[p] for p in lines.POSITIONS}]
-            if made.format == "csv" and view in ("claim", "diagnoses"):  # every row of the claim repeats the value
-                others = self._table.filter((pl.col("claim_key") == row["claim_key"]) & (pl.col("row") != row["row"]))
-                spots += others.select(lines.POSITIONS).to_dicts()
+            others = [each for each in alike.get(row["claim_key"], ()) if each["row"] != row["row"]]
+            spots = [{p: each[p] for p in lines.POSITIONS} for each in (row, *others)]
             entries = [row["old"], row["new"]]
             if not row["new"]:  # what follows moves up, and the list's last place is emptied
                 entries = [*row["entries"][row["index"] :], ""]

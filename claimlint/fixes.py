@@ -6,6 +6,7 @@ copies are linted again, and corrected again where a correction made room for an
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -47,7 +48,7 @@ def run(found: Sequence[Opened], options: Options, wanted: Callable[[Finding], b
             if each.source.damage:
                 each.left = [(f, "the file is damaged") for f in mine]
             elif mine:
-                _correct(each, mine)
+                _correct(each, mine, options.input_format or sniff(each.data))
         if before == sum(len(each.done) for each in files.values()):
             break
         now = [replace(s, data=files[s.name].data) if isinstance(s, Source) else s for s in found]
@@ -55,9 +56,8 @@ def run(found: Sequence[Opened], options: Options, wanted: Callable[[Finding], b
     return report, [each for each in files.values() if each.done or each.left]
 
 
-def _correct(file: Corrected, findings: Sequence[Finding]) -> None:
-    """Make what fixes of these findings can be made at once."""
-    form = sniff(file.data)
+def _correct(file: Corrected, findings: Sequence[Finding], form: str) -> None:
+    """Make what fixes of these findings can be made at once in a file of this format."""
     encoding = None
     if form == "xml":
         from claimlint.readers import xml  # lxml is needed for XML alone
@@ -65,7 +65,7 @@ def _correct(file: Corrected, findings: Sequence[Finding]) -> None:
         declared = xml.ONE_BYTE.match(file.data)
         encoding = declared[1].decode() if declared else None
     original = text.Original(file.data, encoding)
-    changes: dict[tuple[int, int], bytes] = {}
+    changes = _Changes()
     for finding in findings:
         assert finding.fix
         try:
@@ -73,18 +73,40 @@ def _correct(file: Corrected, findings: Sequence[Finding]) -> None:
         except ValueError as error:
             file.left.append((finding, str(error)))
             continue
-        free = all(
-            changes.get(span) == new if span in changes else all(span[1] <= a or b <= span[0] for a, b in changes)
-            for span, new in made.items()
-        )
-        if free:  # else it is found again in the next pass
-            changes |= made
+        if changes.take(made):  # else it is found again in the next pass
             file.done.append(finding)
-    parts, end = [], 0
-    for (start, stop), new in sorted(changes.items()):
-        parts += [file.data[end:start], new]
-        end = stop
-    file.data = b"".join([*parts, file.data[end:]])
+    file.data = changes.made_in(file.data)
+
+
+class _Changes:
+    """Byte ranges that do not overlap, in order, and what comes in the place of each."""
+
+    def __init__(self) -> None:
+        self._spans: list[tuple[int, int]] = []
+        self._new: dict[tuple[int, int], bytes] = {}
+
+    def take(self, made: dict[tuple[int, int], bytes]) -> bool:
+        """Take these changes in, all or none: none where one overlaps another change."""
+        for span, new in made.items():
+            at = bisect.bisect_left(self._spans, span)
+            before, after = self._spans[at - 1 : at], self._spans[at : at + 1]
+            if span in self._new:
+                if self._new[span] != new:
+                    return False
+            elif (before and before[0][1] > span[0]) or (after and after[0][0] < span[1]):
+                return False
+        for span in made.keys() - self._new.keys():
+            bisect.insort(self._spans, span)
+        self._new |= made
+        return True
+
+    def made_in(self, data: bytes) -> bytes:
+        """The bytes with the changes made."""
+        parts, end = [], 0
+        for start, stop in self._spans:
+            parts += [data[end:start], self._new[start, stop]]
+            end = stop
+        return b"".join([*parts, data[end:]])
 
 
 def _changes(original: text.Original, form: str, fix: Fix) -> Iterator[tuple[tuple[int, int], bytes]]:
