@@ -6,7 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from claimlint import lines, registers
+import polars as pl
+
+from claimlint import engine, examples, lines, registers, vocabulary
 from claimlint.reports import rules as rule_pages
 from claimlint.rules import shipped
 
@@ -21,6 +23,15 @@ _TYPES = {
     "pointers": "list of numbers",
 }
 
+_KINDS: dict[object, str] = {
+    pl.String: "text",
+    pl.Boolean: "true or false",
+    pl.Date: "date",
+    pl.List: "list of texts",
+    pl.Float64: "number",
+    **dict.fromkeys((pl.Int8, pl.Int64, pl.UInt64), "whole number"),
+}
+
 
 def pages() -> dict[str, str]:
     """File name → Markdown text of every generated page."""
@@ -28,6 +39,8 @@ def pages() -> dict[str, str]:
 
 
 def _columns() -> str:
+    (example,) = examples.parse("Clean:\n    procedure=97110")
+    schema = engine.seen(*examples.prepared(example), "line").schema
     parts = [
         "# The columns of a claim and of the registers",
         "",
@@ -61,6 +74,20 @@ def _columns() -> str:
         "One row per procedure, or several with dates or payer classes of their own.",
         "",
         *_table(registers.FEES, with_x12=False),
+        "",
+        "## What is worked out",
+        "",
+        "For [rules of your own](own-rules.md). The columns of the registers have `auth_`, `doc_` or `fee_` before "
+        "their names, and what the payer's policies say is `policy_` and the key, as in [payer packs]"
+        "(../codesets/payers/README.md). In the views `modifiers`, `diagnoses` and `pointers` a row is one entry: "
+        "`modifier`, `diagnosis` or `pointer`, with `index` from 0.",
+        "",
+        "| column | type | what |",
+        "|---|---|---|",
+        *(
+            f"| `{name}` | {_KINDS[schema[name].base_type()]} | {what} |"
+            for name, what in vocabulary.WORKED_OUT.items()
+        ),
     ]
     return "\n".join(parts) + "\n"
 

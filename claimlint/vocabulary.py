@@ -38,6 +38,38 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "ncci_partner": ("modifiers",),
 }
 
+# What rules may use beside the columns of the input and the registers: what is worked out, for docs/columns.md.
+WORKED_OUT: dict[str, str] = {
+    "payer_class": "The payer's class, such as medicare or workers-comp; null where it cannot be told.",
+    "procedure_label": "Our own short label of the procedure.",
+    "procedure_kind": "S supervised, C constant attendance, T timed, U untimed, E evaluation, D equipment.",
+    "procedure_groups": "The groups of the procedure: decompression, traction, modality, therapy, manipulation …",
+    "therapy": "A always therapy, M sometimes therapy.",
+    "disciplines": "The therapy modifiers that the procedure takes.",
+    "minutes_per_unit": "Minutes of a unit of a timed procedure.",
+    "units_per_day": "The most units of service a day, by the kind of procedure.",
+    "is_unlisted": "The procedure is an unlisted code.",
+    "is_s_code": "The procedure is an S code.",
+    "procedure_from": "The first day of the procedure code.",
+    "procedure_to": "The last day of the procedure code.",
+    "replacement": "The codes that replaced it.",
+    "addon_of": "The codes of which one must be billed with it.",
+    "pointed": "The diagnoses that the line points at, undotted.",
+    "line_decompression_words": "Words for motorised decompression in the line's description or note.",
+    "decompression_words": "The same, in the claim's note and the register of documentation too.",
+    "claim_key": "One number per claim of the run.",
+    "patient_key": "One number per patient of the run.",
+    "claim_lines_charge": "The sum of the claim's lines (US cents).",
+    "session_charge": "The sum of the patient's lines of the day (US cents).",
+    "patient_charge": "The sum of the patient's lines in the run (US cents).",
+    "day_units": "Units of the procedure for the patient, day and billing provider.",
+    "unit_limit": "The medically unlikely edit of the procedure (units of service).",
+    "ncci_partner": "A code of the day into which the procedure is bundled.",
+    "ncci_indicator": "0 always bundled, 1 unless a modifier tells the services apart.",
+    "as_of": "The day of the run.",
+    "past": "The line is of an earlier export (`--history`); such lines have no findings.",
+}
+
 
 def needs(finds: Finds) -> set[str]:
     """The columns that a condition and what it shows rest on: of the input, of the registers, and what is derived."""
