@@ -98,7 +98,7 @@ def check_sources(found: Iterable[Opened], options: Options) -> Report:
         notes += [f"{register.name}: {note}" for note in register.notes] if register else []
     notes += history_notes
     report = lint(reads, options, given, history)
-    report.findings[:0] = [_file_finding(*each) for each in failed]
+    report.findings[:0] = [file_finding(*each) for each in failed]
     report.notes = notes + report.notes
     _order(report)
     report.summary = _summary(report, len(reads) + len(failed), time.monotonic() - began)
@@ -271,7 +271,8 @@ def seen(reads: Sequence[tuple[str, Read]], options: Options, given: registers.R
     return Evaluation(table, reads, options.show_phi, given).view(view, set(table.columns))
 
 
-def _file_finding(name: str, code: str, message: str) -> Finding:
+def file_finding(name: str, code: str, message: str) -> Finding:
+    """The finding for a file that could not be linted at all."""
     place = Place(1, 1, 1, 1)
     return finding(
         all_rules()[code], name, place, message, "the other files were linted; this one was not", "error", {}, None

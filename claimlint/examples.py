@@ -14,8 +14,8 @@ a value with blanks stands in quotes. Lines number themselves and belong to one 
 per member and date; later lines add to the row of an earlier one), `auth=none` and `doc=none` take it away.
 `fee.<column>=` gives the line's procedure a row in the fee schedule, which has none otherwise.
 `policy.<key>=` gives the line's payer that policy, `as_of=` sets the day on which the run is made, and `times=51`
-repeats the line. A caption that ends with `(CSV)` or `(837P)` limits the example to files that can carry it; 837P
-includes XML.
+repeats the line. `damage="OLD=>NEW"` replaces a text of the written file, once. A caption that ends with `(CSV)`,
+`(837P)`, `(X12)` or `(XML)` limits the example to files that can carry it; 837P means X12 and XML.
 """
 
 from __future__ import annotations
@@ -31,16 +31,22 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
 from claimlint import policy, registers, write
-from claimlint.engine import Options, lint
+from claimlint.engine import Options, file_finding, lint
 from claimlint.findings import Report
 from claimlint.lines import BY_NAME, COLUMNS, LIST_KINDS, Column
-from claimlint.readers import Read
+from claimlint.readers import NotClaims, Read
 from claimlint.readers.sniff import read
 
 Form = Literal["csv", "x12", "xml"]
 Values = dict[str, str | list[str]]
 
 FORMS: tuple[Form, ...] = ("csv", "x12", "xml")
+_CARRIED_BY: dict[str, tuple[Form, ...]] = {
+    "(CSV)": ("csv",),
+    "(837P)": ("x12", "xml"),
+    "(X12)": ("x12",),
+    "(XML)": ("xml",),
+}
 AS_OF = dt.date(2026, 2, 2)
 BASE: Values = {
     "claim_id": "EX-1",
@@ -127,14 +133,22 @@ class Example:
     documentation: list[Values] = field(default_factory=list)
     fees: list[Values] = field(default_factory=list)
     policies: dict[str, dict[str, Any]] = field(default_factory=dict)  # by payer id
+    damage: list[tuple[str, str]] = field(default_factory=list)
     as_of: dt.date = AS_OF
 
     @property
     def forms(self) -> tuple[Form, ...]:
         """The formats that can carry it."""
-        if self.caption.endswith("(CSV)"):
-            return ("csv",)
-        return ("x12", "xml") if self.caption.endswith("(837P)") else FORMS
+        return _CARRIED_BY.get(self.caption.rpartition(" ")[2], FORMS)
+
+    def text(self, form: Form) -> str:
+        """It as a file of this format. Raises ValueError for damage to a text that is not there."""
+        text = text_of(self.rows, form)
+        for old, new in self.damage:
+            if old not in text:
+                raise ValueError(f"an example damages {old!r}, which is not in it as {form}")
+            text = text.replace(old, new, 1)
+        return text
 
 
 def parse(doc: str) -> list[Example]:
@@ -202,6 +216,11 @@ def _fill(example: Example, lines: list[list[tuple[str, str]]]) -> None:
             if register == "policy":
                 payer = str(row["payer_id"])
                 example.policies.setdefault(payer, {})[column] = policy.value_of(column, value)
+            elif name == "damage":
+                old, arrow, new = value.partition("=>")
+                if not arrow:
+                    raise ValueError(f"damage={value}: write the old text, =>, and the new one")
+                example.damage.append((old, new))
             elif name == "as_of":
                 example.as_of = dt.date.fromisoformat(value)
             elif register in known and column:
@@ -267,7 +286,10 @@ def text_of(rows: list[Values], form: Form) -> str:
 
 def run(example: Example, form: Form = "csv", rules: tuple[str, ...] | None = None) -> Report:
     """Lint an example as a file of this format, with its registers, by all rules or these."""
-    return lint(*prepared(example, form, rules))
+    try:
+        return lint(*prepared(example, form, rules))
+    except NotClaims as error:
+        return Report([file_finding(f"example.{form}", error.code, str(error))], [], [], {})
 
 
 # Most examples have the registers of the base line.
@@ -277,10 +299,10 @@ def _register(prefix: str, text: str) -> registers.Register:
 
 
 def prepared(
-    example: Example, form: Form = "csv", rules: tuple[str, ...] | None = None, text: str = ""
+    example: Example, form: Form = "csv", rules: tuple[str, ...] | None = None
 ) -> tuple[list[tuple[str, Read]], Options, registers.Registers]:
-    """What `engine.lint` takes, for an example as a file of this format, or as this text of it."""
-    made = read((text or text_of(example.rows, form)).encode(), {})
+    """What `engine.lint` takes, for an example as a file of this format. Raises NotClaims for what is no claims."""
+    made = read(example.text(form).encode(), {})
     packs = tuple(policy.pack_of(payer, values) for payer, values in example.policies.items())
     given = {}
     for prefix, (kind, _, columns, _) in registers.KINDS.items():

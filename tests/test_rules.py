@@ -7,7 +7,7 @@ import pytest
 from claimlint.examples import FORMS, Example, Form, parse, run
 from claimlint.rules import FAMILIES, Rule, all_rules
 
-RULES = {code: rule for code, rule in all_rules().items() if rule.function}
+RULES = all_rules()
 
 
 def _parsed(rule: Rule) -> list[Example]:
@@ -31,7 +31,7 @@ PLACEHOLDER = re.compile(r"\{(\w*)\}")
 @pytest.mark.parametrize(("code", "example", "form"), CASES)
 def test_an_example_is_flagged_or_clean(code: str, example: Example, form: Form) -> None:
     report = run(example, form, (code,))
-    assert not report.unreadable
+    assert bool(report.unreadable) <= bool(example.damage)
     told = {f.code: f.message for f in report.findings}
     unchecked = [n.reason for n in report.not_checked if n.code == code]
     assert (code in told) == (example.kind == "flagged"), (told, unchecked)
@@ -39,7 +39,9 @@ def test_an_example_is_flagged_or_clean(code: str, example: Example, form: Form)
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_rule_can_look_at_every_example(form: Form) -> None:
-    rows = [row for examples in EXAMPLES.values() for e in examples if form in e.forms for row in e.rows]
+    rows = [
+        row for examples in EXAMPLES.values() for e in examples if form in e.forms and not e.damage for row in e.rows
+    ]
     report = run(Example("clean", "", rows), form)
     assert report.summary["service_lines"] == len(rows)
     assert {n.code for n in report.not_checked if n.whole} == set()
@@ -83,7 +85,7 @@ def test_what_a_rule_says_of_itself(code: str) -> None:
     assert rule.doc.isprintable() or "\n" in rule.doc
 
 
-@pytest.mark.parametrize("code", RULES)
+@pytest.mark.parametrize("code", [code for code, rule in RULES.items() if rule.function])
 def test_a_rule_says_what_is_wrong_and_what_to_do(code: str) -> None:
     rule = RULES[code]
     for finds in rule.conditions():

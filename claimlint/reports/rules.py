@@ -127,6 +127,7 @@ def _columns(r: Rule) -> list[str]:
 def _fix(r: Rule) -> str:
     """Which fixes a rule has: `safe`, `unsafe` or both; empty for none."""
     kinds = {finds.safe for finds in r.conditions() if finds.fix is not None}
+    kinds |= {False} if r.corrected_by_reader else set()
     words = {True: "safe (--fix)", False: "unsafe (--unsafe-fixes)"}
     return " or ".join(words[kind] for kind in (True, False) if kind in kinds)
 

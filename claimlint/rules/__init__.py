@@ -85,6 +85,7 @@ class Rule:
     optional: tuple[str, ...]
     function: Callable[[], pl.Expr | Finds | list[Finds]] | None
     doc: str
+    corrected_by_reader: bool = False  # its findings may carry an unsafe fix, though it has no conditions
     origin: str = ""  # where a rule of the user's own is from: `claimlint.toml:12`, or the plug-in's name
 
     @property
@@ -151,9 +152,14 @@ def rule(
     return register
 
 
-def reader_rule(code: str, name: str, *, snip: int, carc: str, source: str, doc: str) -> Rule:
+def reader_rule(
+    code: str, name: str, *, snip: int, carc: str, source: str, doc: str, corrected_by_reader: bool = False
+) -> Rule:
     """A rule whose findings the readers give themselves, since only they see the bytes."""
-    made = Rule(code, name, "error", snip, carc, "", "", "", source, "line", (), (), (), None, inspect.cleandoc(doc))
+    about = inspect.cleandoc(doc)
+    made = Rule(
+        code, name, "error", snip, carc, "", "", "", source, "line", (), (), (), None, about, corrected_by_reader
+    )
     _REGISTRY[code] = made
     return made
 

@@ -17,7 +17,16 @@ STR001 = reader_rule(
 
     A claim that is thereby not known whole is counted as unreadable and not checked, since a claim read in part would
     be judged wrongly. A stray delimiter in a value is told here too, and its claim is checked as it reads. Correct the
-    record or export it again, and lint again.""",
+    record or export it again, and lint again.
+
+    Flagged: a quotation mark is opened and never closed (CSV)
+        damage='EX-1,=>"EX-1,'
+    Flagged: the wrong separator within HI01 (X12)
+        damage="HI*ABK:=>HI*ABK*"
+    Flagged: the file breaks off (XML)
+        damage="</claims>=>"
+    Clean:
+        claim_id=EX-1""",
 )
 STR002 = reader_rule(
     "STR002",
@@ -27,7 +36,14 @@ STR002 = reader_rule(
     source="X12N 005010X222A1, GS08 and ST03",
     doc="""The file or transaction set is something other than professional claims.
 
-    claimlint says what it is: an 837I, 837D, 835, 999, 270 and so on. Leave it out, or lint it with a tool for it.""",
+    claimlint says what it is: an 837I, 837D, 835, 999, 270 and so on. Leave it out, or lint it with a tool for it.
+
+    Flagged: an 835, which is a remittance (X12)
+        damage="ST*837*0001*005010X222A1=>ST*835*0001"
+    Flagged: an 835 as XML (XML)
+        damage="<e>837</e>=><e>835</e>"
+    Clean:
+        claim_id=EX-1""",
 )
 STR003 = reader_rule(
     "STR003",
@@ -35,10 +51,18 @@ STR003 = reader_rule(
     snip=1,
     carc="16",
     source="X12.6 SE01, SE02, GE01, GE02, IEA01, IEA02",
+    corrected_by_reader=True,
     doc="""Control counts or control numbers that disagree with what was read.
 
     A clearinghouse rejects the whole transaction set. Mostly a file was cut, joined or edited by hand.
-    Where it is whole, `--unsafe-fixes` writes the counts and closing numbers that belong there.""",
+    Where it is whole, `--unsafe-fixes` writes the counts and closing numbers that belong there.
+
+    Flagged: SE01 counts more segments than there are (X12)
+        damage="SE*=>SE*1"
+    Flagged: IEA02 is not the control number of ISA13 (X12)
+        damage="IEA*1*000000001=>IEA*1*000000002"
+    Clean:
+        claim_id=EX-1""",
 )
 
 _REQUIRED_OF_LINE = {
