@@ -7,6 +7,7 @@ import datetime as dt
 import difflib
 import functools
 import os
+import re
 import sys
 import tempfile
 import tomllib
@@ -51,6 +52,26 @@ class _Date(click.ParamType[dt.date]):
             return value if isinstance(value, dt.date) else dt.date.fromisoformat(value)
         except ValueError:
             self.fail(f"{value!r} is not a date such as 2026-02-02", param, ctx)
+
+
+class _Size(click.ParamType[int]):
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)B?", str(value).strip().upper())
+        if not found:
+            self.fail(f"{value!r} is not a size such as 250MB", param, ctx)
+        return int(float(found[1]) * {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}[found[2]])
+
+
+class _Share(click.ParamType[tuple[str, float]]):
+    name = "RULE=SHARE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
+        rule, _, share = str(value).partition("=")
+        if not re.fullmatch(r"0?\.\d+|0|1", share):
+            self.fail(f"{value!r} is not a rule and a share from 0 to 1, such as COD131=0.02", param, ctx)
+        return rule, float(share)
 
 
 class _Group(click.Group):
@@ -378,6 +399,35 @@ def what_changes(paths: tuple[str, ...], before: str, after: str, **options: Any
     )
     click.echo(text)
     return int(any(f.severity != "info" for f in made.started))
+
+
+@cli.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--claims", type=click.IntRange(1), help="How many claims.  [default: 1000]")
+@click.option("--size", type=_Size(), help="About how large the file is to be instead, such as 250MB or 1GB.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same file.")
+@click.option(
+    "--defects", type=click.FloatRange(0, 1), default=0.0, help="Share of claims with something wrong, of every kind."
+)
+@click.option("--defect", type=_Share(), multiple=True, help="Share of claims with what this rule finds.")
+@click.option("--registers", type=click.Path(file_okay=False, path_type=Path), help="Write the registers in a folder.")
+@click.option("--as-of", type=_Date(), help="The day that the claims are made for.  [default: 2026-02-02]")
+def generate(file: Path, claims: int | None, size: int | None, as_of: dt.date | None, **options: Any) -> None:
+    """Write invented claims to FILE, to try claimlint on or to measure it.
+
+    The format is that of FILE's name: .837 (or .837p, .x12, .edi), .csv or .xml, each with .gz too. Patients of every
+    kind of payer have series of visits, all as they should be but for the shares asked for. Lint the file with the same
+    --as-of, and with the registers if there are any.
+    """
+    from claimlint import generate as invented
+
+    if claims and size:
+        raise click.UsageError("give --claims or --size, not both")
+    own = {find_rules(selector)[0].code: share for selector, share in options["defect"]}
+    plan = invented.Plan(file, options["seed"], options["defects"], own, options["registers"], as_of)
+    total, defects = invented.write_file(plan, claims or 1000, size)
+    wrong = f"{sum(defects.values()):,} with something wrong that {len(defects)} rules find"
+    click.echo(f"{file}: {total:,} claims, {wrong if defects else 'nothing wrong with them'}")
 
 
 @cli.command("test")

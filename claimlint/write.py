@@ -12,7 +12,7 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 from xml.sax.saxutils import escape, quoteattr
 
@@ -63,12 +63,27 @@ def x12_text(
     version: str = "005010X222A1",
     control_number: int = 1,
 ) -> str:
-    """An 837P of one transaction set; `delimiters` are those of elements, components and segments.
+    """An 837P of one transaction set; see `x12_pieces`."""
+    sets = [list(rows)]
+    return "".join(
+        x12_pieces(sets, delimiters=delimiters, newline=newline, version=version, control_number=control_number)
+    )
 
-    `control_number` (ISA13) should differ between files that are sent, or linted, together.
 
-    Consecutive claims of one billing provider, subscriber or patient share its HL. Delimiters inside values become
-    blanks. What 837P has no place for is left out: modifiers after the fourth, pointers after the twelfth.
+def x12_pieces(
+    sets: Iterable[Sequence[Row]],
+    *,
+    delimiters: str = "*:~",
+    newline: str = "\n",
+    version: str = "005010X222A1",
+    control_number: int = 1,
+) -> Iterator[str]:
+    """An 837P interchange piece by piece, each of whole segments: a transaction set for each sequence of rows.
+
+    `delimiters` are those of elements, components and segments. `control_number` (ISA13) should differ between files
+    that are sent, or linted, together. Consecutive claims of one billing provider, subscriber or patient share its HL.
+    Delimiters inside values become blanks. What 837P has no place for is left out: modifiers after the fourth, pointers
+    after the twelfth.
     """
     element, component, terminator = list(delimiters)
     unsafe = re.compile(f"[{re.escape(delimiters)}^\\r\\n]")
@@ -81,40 +96,41 @@ def x12_text(
             parts.append(component.join(clean).rstrip(component) if len(clean) > 1 else "".join(clean))
         return element.join(parts).rstrip(element)
 
+    def piece(segments: Iterable[str]) -> str:
+        return "".join(f"{s}{terminator}{newline}" for s in segments)
+
     date, time = _CREATED
-    body = list(_transaction(list(rows), version))
     isa = ["ISA", "00", " " * 10, "00", " " * 10, "ZZ", f"{'SUBMITTER':15}", "ZZ", f"{'RECEIVER':15}", date[2:], time,
            "^", "00501", f"{control_number:09d}", "0", "P", component]  # fmt: skip
-    head: list[list[Element]] = [["GS", "HC", "SUBMITTER", "RECEIVER", date, time, "1", "X", version]]
-    tail: list[list[Element]] = [
-        ["SE", str(len(body) + 1), "0001"],
-        ["GE", "1", "1"],
-        ["IEA", "1", f"{control_number:09d}"],
-    ]
-    segments = [element.join(isa), *(joined(s) for s in (*head, *body, *tail))]
-    return "".join(f"{s}{terminator}{newline}" for s in segments)
+    group = ["GS", "HC", "SUBMITTER", "RECEIVER", date, time, "1", "X", version]
+    yield piece([element.join(isa), joined(group)])
+    number = 0
+    for number, rows in enumerate(sets, 1):
+        body = [joined(segment) for segment in _transaction(rows, f"{number:04d}", version)]
+        yield piece([*body, joined(["SE", str(len(body) + 1), f"{number:04d}"])])
+    yield piece([joined(["GE", str(number), "1"]), joined(["IEA", "1", f"{control_number:09d}"])])
 
 
-def _transaction(rows: list[Row], version: str) -> Iterable[list[Element]]:
+def _transaction(rows: Sequence[Row], number: str, version: str) -> Iterable[list[Element]]:
     """The segments from ST to before SE."""
     date, time = _CREATED
-    yield ["ST", "837", "0001", version]
+    yield ["ST", "837", number, version]
     yield ["BHT", "0019", "00", "1", date, time, "CH"]
     yield ["NM1", "41", "2", "CLAIMLINT", "", "", "", "", "46", "SUBMITTER"]
     yield ["PER", "IC", "BILLING OFFICE", "TE", "6145550100"]
     yield ["NM1", "40", "2", "RECEIVER", "", "", "", "", "46", "RECEIVER"]
-    count = itertools.count(1)
+    levels = itertools.count(1)
     for _, provided in itertools.groupby(rows, lambda r: _key(r, _PROVIDER)):
         subscribers = [list(g) for _, g in itertools.groupby(provided, lambda r: _key(r, _SUBSCRIBER + _self(r)))]
-        billing = next(count)
+        billing = next(levels)
         yield from _provider(billing, subscribers[0][0])
         for lines in subscribers:
-            number = next(count)
-            yield from _subscriber(number, billing, lines[0])
+            subscriber = next(levels)
+            yield from _subscriber(subscriber, billing, lines[0])
             for _, own in itertools.groupby(lines, lambda r: _key(r, _PATIENT)):
                 claims = [list(g) for _, g in itertools.groupby(own, lambda r: _text(r, "claim_id"))]
                 if _is_dependent(lines[0]):
-                    yield from _dependent(next(count), number, claims[0][0])
+                    yield from _dependent(next(levels), subscriber, claims[0][0])
                 for claim in claims:
                     yield from _claim(claim)
 
@@ -297,13 +313,14 @@ def _number(pointer: str) -> str:
 
 def xml_text(claims: str | Sequence[Row], dialect: str = "claimlint") -> str:
     """X12-like XML of an 837P text (or of rows), in one of `XML_DIALECTS`."""
-    text = claims if isinstance(claims, str) else x12_text(claims)
-    element, component, terminator = text[3], text[104], text[105]
-    segments = [s.strip("\r\n").split(element) for s in text.split(terminator) if s.strip()]
-    # In ISA the component separator is a value.
-    cut = [
-        (s[0], [[v] if s[0] == "ISA" or component not in v else v.split(component) for v in s[1:]]) for s in segments
-    ]
+    return "".join(xml_pieces([claims if isinstance(claims, str) else x12_text(claims)], dialect))
+
+
+def xml_pieces(pieces: Iterable[str], dialect: str = "claimlint") -> Iterator[str]:
+    """X12-like XML of an 837P that comes in pieces of whole segments (`x12_pieces`)."""
+    pieces = iter(pieces)
+    first = next(pieces)
+    element, component, terminator = first[3], first[104], first[105]
     head, write, foot = {
         "claimlint": ('<claims xmlns="urn:claimlint:837p">', _claimlint, "</claims>"),
         "pyx12": ("<x12simple>", _pyx12, "</x12simple>"),
@@ -320,8 +337,16 @@ def xml_text(claims: str | Sequence[Row], dialect: str = "claimlint") -> str:
             "</X12Transaction>",
         ),
     }[dialect]
-    body = [write(name, values) for name, values in cut]
-    return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', head, *body, foot]) + "\n"
+    yield f'<?xml version="1.0" encoding="UTF-8"?>\n{head}\n'
+    for piece in itertools.chain([first], pieces):
+        segments = [s.strip("\r\n").split(element) for s in piece.split(terminator) if s.strip()]
+        # In ISA the component separator is a value.
+        cut = [
+            (s[0], [[v] if s[0] == "ISA" or component not in v else v.split(component) for v in s[1:]])
+            for s in segments
+        ]
+        yield "".join(f"{write(name, values)}\n" for name, values in cut)
+    yield f"{foot}\n"
 
 
 def _claimlint(name: str, elements: list[list[str]]) -> str:

@@ -15,26 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from claimlint.examples import FORMS, Form, parse, run
+from claimlint.generate import PAYERS
 from claimlint.rules import all_rules
 
 FOLDER = Path(__file__).parent / "scenarios"
-# What a claim to each kind of payer has that the base of the examples has not.
-PAYERS = {
-    "commercial": "",
-    "aetna": "payer_name=Aetna payer_id=60054",
-    "cigna": "payer_name=Cigna payer_id=62308",
-    "medicare": 'claim_filing_indicator=MB member_id=1EG4TE5MK73 payer_name="Medicare Part B" payer_id=15202 '
-    "prior_authorization=",
-    "medicare-advantage": 'claim_filing_indicator=16 payer_name="Lakeview Medicare Advantage" payer_id=LMA01',
-    "medicaid": 'claim_filing_indicator=MC payer_name="Ohio Medicaid" payer_id=OHMCD',
-    "workers-comp": 'claim_filing_indicator=WC payer_name="Buckeye Comp" payer_id=BWC01 related_causes=EM '
-    "accident_date=2025-09-15 property_casualty_claim_number=WC-2025-0042",
-    "auto": 'claim_filing_indicator=AM payer_name="Buckeye Auto Insurance" payer_id=BAI01 related_causes=AA '
-    "accident_date=2025-09-15 accident_state=OH property_casualty_claim_number=A-2025-0042",
-    "tricare": 'claim_filing_indicator=CH payer_name="TRICARE East" payer_id=TREST',
-    "va": 'claim_filing_indicator=VA payer_name="VA Community Care" payer_id=VACCN referral_number=VA0012345678',
-    "self-pay": 'claim_filing_indicator= payer_name="Self Pay" payer_id=SELF prior_authorization=',
-}
 
 
 @dataclass(frozen=True)

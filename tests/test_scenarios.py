@@ -2,8 +2,9 @@
 
 import pytest
 
+from claimlint.generate import PAYERS
 from claimlint.rules import all_rules
-from tests.quality import PAYERS, Scenario, scenarios
+from tests.quality import Scenario, scenarios
 
 ALL = list(scenarios())
 
