@@ -20,11 +20,12 @@ from claimlint import ClaimlintError, codeset, edits, lines, policy, registers, 
 from claimlint.evaluation import Evaluation
 from claimlint.findings import SEVERITIES, Finding, Findings, NotChecked, Report, dollars, order
 from claimlint.hits import finding, located, of_reader
-from claimlint.readers import NotClaimRows, NotClaims, Place, Problem, Read
+from claimlint.readers import Locate, NotClaimRows, NotClaims, Place, Problem, Read, slices, x12
+from claimlint.readers.slices import Stretch
 from claimlint.readers.sniff import read
 from claimlint.rules import all_rules
 from claimlint.shelf import Shelf, in_groups
-from claimlint.sources import Opened, Skipped, Source, SourceProblem, sources
+from claimlint.sources import CHANGED, Opened, Skipped, Source, SourceProblem, sources
 
 _AGAIN = "get the file again; what came before the damage was linted"
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".xml": "xml", ".837": "x12", ".837p": "x12", ".x12": "x12", ".edi": "x12"}
@@ -113,6 +114,31 @@ class _Part:
     not_checked: Counter[NotChecked]
 
 
+@dataclass(frozen=True)
+class _Unit:
+    """What is read at a time: a file, or a stretch of a large one; `last` of its file."""
+
+    opened: Opened
+    number: int
+    stretch: Stretch | None
+    last: bool
+
+    def slice(self) -> x12.Slice:
+        """The bytes of the stretch."""
+        assert self.stretch is not None
+        assert isinstance(self.opened, Source)
+        assert self.opened.file is not None
+        return self.stretch.read(self.opened.file.fileno())
+
+    def again(self) -> Locate:
+        """Where values of the stretch stand."""
+        return x12.locate(self.slice())
+
+
+def _not_kept(*_: object) -> Place:
+    raise AssertionError("the bytes of a stretch are not kept: `Read.again`")
+
+
 class Run:
     """A run: files are read and their lines shelved, the lines linted part by part, and what is found is placed."""
 
@@ -142,8 +168,17 @@ class Run:
 
     def add_files(self, found: Iterable[Opened]) -> None:
         """Read files and take them in; those that cannot be read are then in `failed`."""
-        for opened, number, made in in_order(self._read, self._numbered(found)):
-            name = opened.name
+        sliced: dict[str, list[Read]] = {}
+        for unit, made in in_order(self._read, self._units(found)):
+            name, number = unit.opened.name, unit.number
+            if unit.stretch is not None and isinstance(made, Read):
+                sliced.setdefault(name, []).append(made)
+                if unit.last:
+                    made.problems += x12.finish(reads := sliced.pop(name))
+                    other = next((p for each in reads for p in each.problems if p.code == "STR002"), None)
+                    if other and not any(each.claims for each in reads):
+                        self._drop(name, f"{other.message}; {other.hint}")
+                        continue
             if isinstance(made, str):
                 self._notes.append(f"{name}: {made}")
             elif isinstance(made, tuple):
@@ -154,28 +189,40 @@ class Run:
                 if _SUFFIXES.get(suffix, made.format) != made.format:
                     self._notes.append(f"{name}: named {suffix}, read as {made.format.upper()} for what is in it")
 
-    def _numbered(self, found: Iterable[Opened]) -> Iterator[tuple[Opened, int]]:
+    def _units(self, found: Iterable[Opened]) -> Iterator[_Unit]:
+        """What is to be read at a time: a file, or a stretch of a large one."""
         for opened in found:
-            yield opened, self._count
-            self._count += 1
+            stretches: Sequence[Stretch | None] | None = None
+            if isinstance(opened, Source):
+                self._shelf.expected_bytes += opened.size
+                if opened.file is not None and self._options.input_format in (None, "x12"):
+                    stretches = slices.stretches(opened.file.fileno(), opened.size)
+            stretches = stretches or [None]
+            for stretch in stretches:
+                yield _Unit(opened, self._count, stretch, last=stretch is stretches[-1])
+                self._count += 1
 
-    def _read(self, item: tuple[Opened, int]) -> tuple[Opened, int, Read | tuple[str, str] | str]:
-        """A file, read and shelved; or the code and message of why it cannot be; or why it was not to be."""
-        opened, number = item
+    def _read(self, unit: _Unit) -> tuple[_Unit, Read | tuple[str, str] | str]:
+        """A unit, read and shelved; or the code and message of why it cannot be; or why it was not to be."""
+        opened = unit.opened
         if isinstance(opened, Skipped):
-            return opened, number, opened.message
+            return unit, opened.message
         if isinstance(opened, SourceProblem):
-            return opened, number, ("STR001", opened.message)
+            return unit, ("STR001", opened.message)
         try:
-            made = read(opened.data, self._options.mapping, self._options.input_format)
+            if unit.stretch:
+                made = x12.read(unit.slice())
+                made.again, made.locate = unit.again, _not_kept
+            else:
+                made = read(opened.data, self._options.mapping, self._options.input_format)
         except NotClaims as error:
             instead = registers.recognise(opened.data) if isinstance(error, NotClaimRows) else None
             said = "; ".join(filter(None, (instead or str(error), opened.damage)))
-            return opened, number, ("STR002" if instead else error.code, said)
-        if opened.damage:
-            made.problems.append(Problem("STR001", opened.damage, _AGAIN, Place(1, 1, 1, 1)))
-        self._shelve(number, made)
-        return opened, number, made
+            return unit, ("STR002" if instead else error.code, said)
+        if unit.last and (damage := CHANGED if opened.has_changed() else opened.damage):
+            made.problems.append(Problem("STR001", damage, _AGAIN, Place(1, 1, 1, 1)))
+        self._shelve(unit.number, made)
+        return unit, made
 
     def add_read(self, name: str, made: Read) -> None:
         """Take in what was read of a file."""
@@ -196,6 +243,12 @@ class Run:
         self._notes += [f"{name}: {note}" for note in made.notes]
         if made.first_day and (self._first is None or made.first_day < self._first):
             self._first = made.first_day
+
+    def _drop(self, name: str, message: str) -> None:
+        """A large file that turned out to have no professional claims."""
+        del self.files[name]
+        self._reads = {number: each for number, each in self._reads.items() if each[0] != name}
+        self.failed.append((name, "STR002", message))
 
     def report(self) -> Report:
         """Lint all that was taken in."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from claimlint.engine import Options, check_sources
@@ -51,7 +51,7 @@ def run(found: Sequence[Opened], options: Options, wanted: Callable[[Finding], b
                 _correct(each, mine, options.input_format or sniff(each.data))
         if before == sum(len(each.done) for each in files.values()):
             break
-        now = [replace(s, data=files[s.name].data) if isinstance(s, Source) else s for s in found]
+        now = [Source(s.name, files[s.name].data, s.damage) if isinstance(s, Source) else s for s in found]
         report = check_sources(now, options)
     return report, [each for each in files.values() if each.done or each.left]
 

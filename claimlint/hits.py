@@ -11,7 +11,7 @@ import polars as pl
 
 from claimlint import lines
 from claimlint.findings import Edit, Finding, Fix, Severity, fingerprint
-from claimlint.readers import Place, Problem, Read
+from claimlint.readers import Locate, Place, Problem, Read
 from claimlint.rules import Rule
 
 
@@ -44,10 +44,11 @@ def located(hits: pl.DataFrame, name: str, made: Read, rules: Mapping[str, Rule]
 
     A value of the claim that several of its lines repeat stands at one place and is one finding.
     """
+    locate = made.again() if made.again else made.locate
     at_place: dict[tuple[object, ...], Finding] = {}
     for row in hits.iter_rows(named=True):
         column = row["column"]
-        place = made.locate({p: row[p] for p in lines.POSITIONS}, column, row["index"], show_phi)
+        place = locate({p: row[p] for p in lines.POSITIONS}, column, row["index"], show_phi)
         key = (row["case"], place.line, place.column, place.element, row["claim_key"], row["message"])
         if (first := at_place.get(key)) is not None:
             cents = (first.charge_cents or 0) + (row["cents"] or 0)
@@ -55,7 +56,7 @@ def located(hits: pl.DataFrame, name: str, made: Read, rules: Mapping[str, Rule]
             continue
         fix = None
         if row["correction"] is not None:
-            fix = _placed(pickle.loads(row["correction"]), column, made, show_phi)  # noqa: S301 - our own
+            fix = _placed(pickle.loads(row["correction"]), column, locate, made.separator, show_phi)  # noqa: S301 - our own
         rule = rules[row["code"]]
         at_place[key] = finding(
             rule, name, place, row["message"], row["hint"], row["severity"], row, row["cents"], column, fix
@@ -63,13 +64,13 @@ def located(hits: pl.DataFrame, name: str, made: Read, rules: Mapping[str, Rule]
     return list(at_place.values())
 
 
-def _placed(correction: Correction, column: str, made: Read, show_phi: bool) -> Fix:
+def _placed(correction: Correction, column: str, locate: Locate, separator: str, show_phi: bool) -> Fix:
     edits = tuple(
-        Edit(made.locate(each.positions, column, each.index, show_phi), each.old, each.new, each.also)
+        Edit(locate(each.positions, column, each.index, show_phi), each.old, each.new, each.also)
         for each in correction.replacements
     )
     private = column in lines.BY_NAME and lines.BY_NAME[column].phi
-    return Fix(correction.safe, correction.text, edits, private, made.separator)
+    return Fix(correction.safe, correction.text, edits, private, separator)
 
 
 def of_reader(name: str, problems: Iterable[Problem], rules: Mapping[str, Rule]) -> Iterator[Finding]:

@@ -80,11 +80,7 @@ class Shelf:
         found = []
         for each in sorted(self._files):
             with pa.OSFile(str(self._files[each])) as file:
-                batch = pa.ipc.open_file(file).get_batch(number)
-            if batch.num_rows:
-                found.append(batch)
-        if not found:
-            return pl.DataFrame()
+                found.append(pa.ipc.open_file(file).get_batch(number))
         frame = pl.from_arrow(pa.Table.from_batches(found), rechunk=True)
         assert isinstance(frame, pl.DataFrame)
         return frame

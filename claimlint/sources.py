@@ -4,33 +4,58 @@ from __future__ import annotations
 
 import difflib
 import glob
-import io
 import os
 import stat
 import sys
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import IO, TypeAlias
 
 EXTENSIONS = (".837", ".837p", ".x12", ".edi", ".txt", ".dat", ".csv", ".tsv", ".xml", ".gz", ".zip")
+CHANGED = "changed while it was read, so it was not checked; wait until the export is done"
 _COPY = ".fixed"  # what `claimlint.fixes` puts into the names of its copies
 _JUNK = ("__MACOSX", "Thumbs.db", ".DS_Store", "desktop.ini")
-_PIECE, _GZIP = 1 << 16, 31  # bytes at a time; the window bits that mean gzip to zlib
+_PIECE, _BLOCK = 1 << 16, 1 << 28  # bytes at a time, of what is packed and of what is not
+_GZIP = 31  # the window bits that mean gzip to zlib
 _OFFICE = {"[Content_Types].xml", "mimetype"}
 # Unpacked data beyond this is refused: no claim file compresses 200 to 1, archives made to do harm do.
 _MAX_RATIO, _RATIO_FROM, _MAX_UNPACKED, _MAX_MEMBERS = 200, 10 << 20, 4 << 30, 10_000
 
 
-@dataclass(frozen=True)
-class Source:
-    """One file's bytes; `damage` says why they are not all of them."""
+LARGE = 32 << 20  # bytes of a file that is not to be held in memory as a whole
 
-    name: str
-    data: bytes
-    damage: str | None = None
+
+class Source:
+    """One file's bytes; `damage` says why they are not all of them.
+
+    Those of a large file stay in `file`, `size` of them, unless `data` is asked for.
+    """
+
+    def __init__(
+        self, name: str, data: bytes | None = None, damage: str | None = None, file: IO[bytes] | None = None
+    ) -> None:
+        self.name, self.damage, self.file = name, damage, file
+        self._data = data
+        self._opened = os.fstat(file.fileno()) if file else None
+        self.size = self._opened.st_size if self._opened else len(data or b"")
+
+    @property
+    def data(self) -> bytes:
+        """All of them."""
+        if self.file is None:
+            return self._data or b""
+        return b"".join(os.pread(self.file.fileno(), _BLOCK, at) for at in range(0, self.size, _BLOCK))
+
+    def has_changed(self) -> bool:
+        """Whether somebody has written to a large file since it was opened."""
+        if self.file is None or self._opened is None:
+            return False
+        now = os.fstat(self.file.fileno())
+        return (now.st_size, now.st_mtime_ns) != (self._opened.st_size, self._opened.st_mtime_ns)
 
 
 @dataclass(frozen=True)
@@ -107,61 +132,78 @@ def _expand(path: str) -> Iterator[Path | SourceProblem | Skipped]:
 def _open(path: Path) -> Iterator[Source | SourceProblem]:
     name = _name(path)
     try:
-        before = path.stat()
-        data = path.read_bytes()
-        after = path.stat()
+        file = path.open("rb")
+        size = path.stat().st_size
+        begin = os.pread(file.fileno(), 4, 0)
+        if begin.startswith(b"\x1f\x8b"):
+            yield _gunzip(name, file, size)
+        elif begin == b"PK\x03\x04":
+            yield from _unzip(name, file, size)
+        else:
+            source = Source(name, file=file)
+            if size > LARGE:
+                yield source
+                return
+            data = source.data
+            if source.has_changed() or len(data) != size:
+                yield SourceProblem(name, CHANGED)
+            else:
+                yield Source(name, data)
+        file.close()
     except OSError as error:
         yield SourceProblem(name, _why(error))
-        return
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        yield SourceProblem(name, "changed while it was read, so it was not checked; wait until the export is done")
-    elif data.startswith(b"\x1f\x8b"):
-        yield _gunzip(name, data)
-    elif data.startswith(b"PK\x03\x04"):
-        yield from _unzip(name, data)
-    else:
-        yield Source(name, data)
 
 
-def _gunzip(name: str, data: bytes) -> Source | SourceProblem:
+def _kept(name: str, sink: tempfile.SpooledTemporaryFile[bytes], size: int, damage: str | None) -> Source:
+    """What was unpacked: in memory, or where it is large in a file without a name."""
+    if size > LARGE:
+        sink.flush()
+        return Source(name, damage=damage, file=sink)
+    sink.seek(0)
+    with sink:
+        return Source(name, sink.read(), damage)
+
+
+def _gunzip(name: str, file: IO[bytes], size: int) -> Source | SourceProblem:
     """All members, one after another, as far as they can be unpacked."""
-    parts: list[bytes] = []
+    sink = tempfile.SpooledTemporaryFile(LARGE)  # noqa: SIM115 - see `_kept`
     at, total, damage = 0, 0, None
     step, unpack = _PIECE, zlib.decompressobj(_GZIP)
-    while at < len(data):
+    while at < size:
         before = unpack.copy() if step > 1 else unpack
         try:
-            part = unpack.decompress(data[at : at + step])
+            packed = os.pread(file.fileno(), step, at)
+            part = unpack.decompress(packed)
         except zlib.error as error:
             if step == 1:
                 damage = str(error)
                 break
             step, unpack = 1, before  # once more, byte by byte: what comes before the damage is kept
             continue
-        parts.append(part)
+        sink.write(part)
         total += len(part)
-        if total > _MAX_UNPACKED or (total > _RATIO_FROM and total > _MAX_RATIO * len(data)):
-            return SourceProblem(name, f"refused: unpacks to more than {total >> 20} MB from {len(data)} bytes")
-        at = min(at + step, len(data)) - len(unpack.unused_data)
+        if total > _MAX_UNPACKED or (total > _RATIO_FROM and total > _MAX_RATIO * size):
+            return SourceProblem(name, f"refused: unpacks to more than {total >> 20} MB from {size} bytes")
+        at += len(packed) - len(unpack.unused_data)
         if unpack.eof:
-            if not data[at:].strip(b"\0"):
+            if not os.pread(file.fileno(), _BLOCK, at).strip(b"\0"):
                 break
             unpack = zlib.decompressobj(_GZIP)
     if not damage and not unpack.eof:
         damage = "it breaks off"
     if damage:
         damage = f"the archive is damaged after {total:,} unpacked bytes ({damage})"
-    return Source(name, b"".join(parts), damage) if total or not damage else SourceProblem(name, damage)
+    return _kept(name, sink, total, damage) if total or not damage else SourceProblem(name, damage)
 
 
-def _unzip(name: str, data: bytes) -> Iterator[Source | SourceProblem]:
+def _unzip(name: str, file: IO[bytes], size: int) -> Iterator[Source | SourceProblem]:
     try:
-        archive = zipfile.ZipFile(io.BytesIO(data))
+        archive = zipfile.ZipFile(file)
     except zipfile.BadZipFile as error:
         yield SourceProblem(name, f"damaged archive: {error}")
         return
     if _OFFICE & set(archive.namelist()):
-        yield Source(name, data)  # no archive of files, but a document; sniffing tells which
+        yield Source(name, os.pread(file.fileno(), _BLOCK, 0))  # a document; sniffing tells which
         return
     members = sorted((m for m in archive.infolist() if not m.is_dir()), key=lambda m: m.filename)
     members = [m for m in members if not any(j in Path(m.filename).parts for j in _JUNK)]
@@ -170,25 +212,26 @@ def _unzip(name: str, data: bytes) -> Iterator[Source | SourceProblem]:
         return
     if not members:
         yield SourceProblem(name, "the archive has no files in it")
-    budget = min(max(_RATIO_FROM, _MAX_RATIO * len(data)), _MAX_UNPACKED)
+    budget = min(max(_RATIO_FROM, _MAX_RATIO * size), _MAX_UNPACKED)
     for member in members:
         inner = f"{name}!{member.filename}"
         if member.flag_bits & 1:
             yield SourceProblem(inner, "needs a password; claimlint does not take one: unpack it first")
             continue
-        parts: list[bytes] = []
-        damage = None
+        sink = tempfile.SpooledTemporaryFile(LARGE)  # noqa: SIM115 - see `_kept`
+        total, damage = 0, None
         try:
             with archive.open(member) as stream:
                 while budget >= 0 and (part := stream.read(_PIECE)):
-                    parts.append(part)
+                    sink.write(part)
+                    total += len(part)
                     budget -= len(part)
         except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as error:
             damage = f"the archive is damaged or not supported: {error}"
         if budget < 0:
             yield SourceProblem(inner, "refused: unpacks to far more than an archive of claims does")
             return
-        yield Source(inner, b"".join(parts), damage) if parts or not damage else SourceProblem(inner, damage)
+        yield _kept(inner, sink, total, damage) if total or not damage else SourceProblem(inner, damage)
 
 
 def is_input(path: Path, paths: Sequence[str]) -> bool:

@@ -10,7 +10,7 @@ import datetime as dt
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
@@ -76,6 +76,8 @@ class Read:
     `locate(positions, column, index, show_phi)` finds the exact place of a value. `interchanges`: sender, receiver and
     control number of each X12 interchange, with its place. `compact_dates`: values are spelled as X12 wants them.
     `separator`: what parts the cells of a CSV. `first_day`: of service, once the engine has looked.
+    Of a slice of a large file: `envelope` and `segments`, for `x12.finish`, and `again`, which gives its `locate`,
+    since its bytes were not kept.
     """
 
     format: Format
@@ -92,6 +94,9 @@ class Read:
     unreadable: list[Unreadable] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     interchanges: list[tuple[str, Place]] = field(default_factory=list)
+    envelope: list[Any] = field(default_factory=list)
+    segments: int = 0
+    again: Callable[[], Locate] | None = None
 
 
 class NotClaims(Exception):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
+from claimlint.readers import Place, Problem
 from claimlint.readers.envelope import Fault, Transaction
+from claimlint.readers.locate import Locator
 from claimlint.readers.spans import Cut, Ints, packed
 
 # The last element that 837P uses in a segment. REF04 is used, REF03 is not.
@@ -17,63 +22,89 @@ _SIMPLE = ("NM1", "N3", "N4", "DTP", "LX", "SBR", "NTE")
 _LEVEL = {packed("20"): 20, packed("22"): 22, packed("23"): 23}
 
 
-def control_faults(cut: Cut, sets: list[Transaction]) -> Iterator[Fault]:
-    """Counts and control numbers that do not agree (X12.5 and X12.6: SE01/SE02, GE01/GE02, IEA01/IEA02, HL02)."""
+ENVELOPE = ("ISA", "GS", "ST", "SE", "GE", "IEA")
+
+
+@dataclass(frozen=True)
+class Marker:
+    """A segment of the envelope: its elements (those that are looked at), its number among the file's segments, places.
+
+    `place` gives the place of the segment (0), or of its first or second element.
+    """
+
+    id: str
+    elements: Mapping[int, str]
+    ordinal: int
+    offset: int
+    place: Callable[[int], Place]
+
+
+def markers(cut: Cut, locator: Locator) -> list[Marker]:
+    """The envelope of a cut, in order."""
+    found = []
+    for i in np.flatnonzero(np.isin(cut.ids, [packed(s) for s in ENVELOPE])):
+        at = int(cut.start[i])
+        name = cut.one(int(i), 0).upper()
+        elements = {n: cut.one(int(i), n) for n in (1, 2, 3, 6, 8, 13)}
+        found.append(Marker(name, elements, int(i), at, functools.partial(locator.segment, at)))
+    return found
+
+
+def control_problems(envelope: Sequence[Marker]) -> Iterator[tuple[int, Problem]]:
+    """Counts and control numbers that do not agree (X12.5 and X12.6: SE01/SE02, GE01/GE02, IEA01/IEA02), by offset."""
     hint = "check that the file was transferred whole and was not edited by hand"
 
-    def fault(segment: int, message: str, element: int = 0, right: str = "") -> Fault:
-        told = (element, right) if right and cut.one(segment, element) else None
-        return Fault("STR003", int(cut.start[segment]), message, hint, right=told)
+    def problem(marker: Marker, message: str, element: int = 0, right: str = "") -> tuple[int, Problem]:
+        told = element if right and marker.elements[element] else 0
+        place = marker.place(told)
+        correction = (place.excerpt[slice(*place.mark)], right) if told else None
+        return marker.offset, Problem("STR003", message, hint, place, None, correction)
 
-    for each in sets:
-        if not each.complete:
-            yield fault(
-                each.first, f"transaction set {cut.one(each.first, 2)!r} has no SE segment: the file breaks off"
-            )
+    group, seen = "", set[str]()
+    for i, marker in enumerate(envelope):
+        if marker.id == "GS":
+            group, seen = marker.elements[8], set()
+        if marker.id != "ST":
             continue
-        end = each.stop - 1
-        count = each.stop - each.first
-        if cut.one(end, 1) != str(count) and cut.one(end, 1).lstrip("0") != str(count):
-            message = f"SE01 says {cut.one(end, 1) or 'nothing'}, the transaction set has {count} segments"
-            yield fault(end, message, 1, str(count))
-        groups = np.flatnonzero(cut.ids[: each.first] == packed("GS"))
-        guides = cut.one(each.first, 3), cut.one(int(groups[-1]), 8) if len(groups) else ""
-        if all(guides) and guides[0] != guides[1]:
-            yield fault(each.first, f"ST03 {guides[0]!r} is not the GS08 {guides[1]!r} of its functional group")
-        if cut.one(end, 2) != cut.one(each.first, 2):
-            number = cut.one(each.first, 2)
-            yield fault(end, f"SE02 {cut.one(end, 2)!r} is not the ST02 {number!r} that it closes", 2, number)
-    ids = cut.ids
+        number = marker.elements[2]
+        if number in seen:
+            yield problem(marker, f"ST02 {number!r} stands twice in its functional group")
+        seen.add(number)
+        end = envelope[i + 1] if i + 1 < len(envelope) else None
+        if end is None or end.id != "SE":
+            yield problem(marker, f"transaction set {number!r} has no SE segment: the file breaks off")
+            continue
+        count = end.ordinal - marker.ordinal + 1
+        if end.elements[1].lstrip("0") != str(count):
+            message = f"SE01 says {end.elements[1] or 'nothing'}, the transaction set has {count} segments"
+            yield problem(end, message, 1, str(count))
+        guide = marker.elements[3]
+        if guide and group and guide != group:
+            yield problem(marker, f"ST03 {guide!r} is not the GS08 {group!r} of its functional group")
+        if end.elements[2] != number:
+            yield problem(end, f"SE02 {end.elements[2]!r} is not the ST02 {number!r} that it closes", 2, number)
     for opening, closing, inside, control, unit in (
         ("GS", "GE", "ST", 6, "transaction sets"),
         ("ISA", "IEA", "GS", 13, "functional groups"),
     ):
-        opens, inner = np.flatnonzero(ids == packed(opening)), np.flatnonzero(ids == packed(inside))
-        closes = np.flatnonzero(ids == packed(closing))
-        for i, first in enumerate(opens):
-            stop = int(opens[i + 1]) if i + 1 < len(opens) else len(ids)
-            own = closes[(closes > first) & (closes < stop)]
-            if not len(own):
-                yield fault(int(first), f"{opening} {cut.one(int(first), control)!r} has no {closing} segment")
+        opens = [i for i, m in enumerate(envelope) if m.id == opening]
+        for first, stop in itertools.pairwise([*opens, len(envelope)]):
+            own = envelope[first:stop]
+            number = own[0].elements[control]
+            last = next((i for i, m in enumerate(own) if m.id == closing), None)
+            if last is None:
+                yield problem(own[0], f"{opening} {number!r} has no {closing} segment")
                 continue
-            end = int(own[0])
-            count = int(np.searchsorted(inner, end) - np.searchsorted(inner, first))
-            if cut.one(end, 1).lstrip("0") != str(count):
-                message = f"{closing}01 says {cut.one(end, 1) or 'nothing'}, there are {count} {unit}"
-                yield fault(end, message, 1, str(count))
-            if cut.one(end, 2) != cut.one(int(first), control):
-                yield fault(
-                    end,
-                    f"{closing}02 {cut.one(end, 2)!r} is not the {opening}{control:02d} "
-                    f"{cut.one(int(first), control)!r} that it closes",
-                    2,
-                    cut.one(int(first), control),
-                )
-    yield from _between(cut)
-    yield from _repeated_sets(cut, hint)
+            end, count = own[last], sum(m.id == inside for m in own[:last])
+            if end.elements[1].lstrip("0") != str(count):
+                message = f"{closing}01 says {end.elements[1] or 'nothing'}, there are {count} {unit}"
+                yield problem(end, message, 1, str(count))
+            if end.elements[2] != number:
+                message = f"{closing}02 {end.elements[2]!r} is not the {opening}{control:02d} {number!r} that it closes"
+                yield problem(end, message, 2, number)
 
 
-def _between(cut: Cut) -> Iterator[Fault]:
+def between(cut: Cut) -> Iterator[Fault]:
     """What stands after an IEA and before the next ISA."""
     at = np.arange(len(cut.ids))
     begun, ended = (np.maximum.accumulate(np.where(cut.ids == packed(s), at, -1)) for s in ("ISA", "IEA"))
@@ -83,26 +114,11 @@ def _between(cut: Cut) -> Iterator[Fault]:
         yield Fault("STR001", int(cut.start[first]), message, "take it out; if it is claims, ask for the whole file")
 
 
-def _repeated_sets(cut: Cut, hint: str) -> Iterator[Fault]:
-    """Transaction sets of one functional group with the same control number (ST02)."""
-    seen: set[tuple[int, str]] = set()
-    group = 0
-    for segment in np.flatnonzero(np.isin(cut.ids, [packed("GS"), packed("ST")])):
-        if cut.ids[segment] == packed("GS"):
-            group += 1
-            continue
-        number = cut.one(int(segment), 2)
-        if (group, number) in seen:
-            yield Fault(
-                "STR003", int(cut.start[segment]), f"ST02 {number!r} stands twice in its functional group", hint
-            )
-        seen.add((group, number))
-
-
-def hierarchy_faults(cut: Cut, sets: list[Transaction]) -> Iterator[Fault]:
+def hierarchy_faults(cut: Cut, sets: list[Transaction], *, goes_on: bool = False) -> Iterator[Fault]:
     """HL segments that do not stand below what they name as parent (HL02), or lack the children they announce (HL04).
 
-    Claims are tied to providers and subscribers by their order, so none is lost. One fault of a kind a set.
+    `goes_on`: the last set is not whole, so what follows its last HL is not known. Claims are tied to providers and
+    subscribers by their order, so none is lost. One fault of a kind a set.
     """
     hint = "the claims were tied to provider and subscriber by their order; number the HL segments anew before sending"
     for each in sets:
@@ -133,6 +149,8 @@ def hierarchy_faults(cut: Cut, sets: list[Transaction]) -> Iterator[Fault]:
             )
         # A provider has subscribers below it, a subscriber patients.
         below = np.append(level[1:], 0)
+        if goes_on and each is sets[-1]:
+            announced[-1] = False
         childless = announced & (np.where(level == 20, below != 22, below != 23)) & (level < 23) & (level > 0)
         for i in np.flatnonzero(childless)[:1]:
             yield Fault(

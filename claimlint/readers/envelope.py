@@ -48,17 +48,13 @@ class Interchange:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong at a byte offset, what to do about it, and the claim that it is in, if it is in one.
-
-    `right` is the number of the element at fault and what belongs there, where that can be told.
-    """
+    """What is wrong at a byte offset, what to do about it, and the claim that it is in, if it is in one."""
 
     code: str
     offset: int
     message: str
     hint: str
     claim_id: str | None = None
-    right: tuple[int, str] | None = None
 
 
 def delimiters_at(data: bytes, isa: int) -> Delimiters | None:

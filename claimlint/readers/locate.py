@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,7 +67,8 @@ class Locator:
 
     `spans` are the interchanges (begin, stop, delimiters) of `data`; `exact`, given for XML, says where an element of
     the segment at an offset stands in the document; `origin`, given for a file that was unwrapped, is for every byte
-    of `data` its offset in `original`.
+    of `data` its offset in `original`. `pieces` are the offset in `original`, line and column at which each piece of
+    the file begins that `data` is made of.
     """
 
     def __init__(
@@ -76,10 +78,11 @@ class Locator:
         exact: Exact | None,
         original: bytes | None = None,
         origin: Ints | None = None,
+        pieces: Sequence[tuple[int, int, int]] = ((0, 1, 1),),
     ) -> None:
         self._data, self._spans, self._exact = data, spans, exact
         self._original = data if original is None else original
-        self._origin = origin
+        self._origin, self._pieces = origin, pieces
 
     @functools.cached_property
     def _newlines(self) -> Ints:
@@ -97,10 +100,12 @@ class Locator:
         """Line and column (characters, from 1) of a byte offset."""
         if self._origin is not None:
             offset = int(self._origin[min(offset, len(self._origin) - 1)])
-        line = int(np.searchsorted(self._newlines, offset))
-        begin = int(self._newlines[line - 1]) + 1 if line else 0
+        begin, line, column = self._pieces[bisect.bisect_right(self._pieces, (offset, 1 << 62)) - 1]
+        first, last = (int(i) for i in np.searchsorted(self._newlines, (begin, offset)))
+        if last > first:
+            begin, column = int(self._newlines[last - 1]) + 1, 1
         inside = np.searchsorted(self._continuations, offset) - np.searchsorted(self._continuations, begin)
-        return line + 1, offset - begin - int(inside) + 1
+        return line + last - first, offset - begin - int(inside) + column
 
     def _delimiters(self, offset: int) -> tuple[Delimiters, int]:
         for begin, stop, delimiters in reversed(self._spans):

@@ -5,15 +5,16 @@ The XML reader comes here too: a dialect's stylesheet turns a document back into
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
 import polars as pl
 
-from claimlint.lines import COLUMNS, LIST_KINDS, At, Column, Level
-from claimlint.readers import NotClaims, Place, Problem, Read, Unreadable
-from claimlint.readers.conformance import control_faults, element_faults, hierarchy_faults
+from claimlint.lines import COLUMNS, LIST_KINDS, POSITIONS, At, Column, Level
+from claimlint.readers import Locate, NotClaims, Place, Problem, Read, Unreadable
+from claimlint.readers.conformance import Marker, between, control_problems, element_faults, hierarchy_faults, markers
 from claimlint.readers.envelope import Fault, Interchange, Transaction, interchanges, oddities, transactions
 from claimlint.readers.locate import Exact, Locator
 from claimlint.readers.spans import Cut, Delimiters, Ints, Mask, lists, packed
@@ -260,6 +261,16 @@ def _split_ranges(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(exprs)
 
 
+_NO_LINES = pl.DataFrame(
+    schema={
+        c.name: pl.List(pl.String) if c.kind in LIST_KINDS else pl.String
+        for c in COLUMNS
+        if c.x12 or c.name == "service_date_to"
+    }
+    | dict.fromkeys(POSITIONS, pl.Int64)
+)
+
+
 @dataclass
 class _Found:
     """What the interchanges of one file gave, gathered one after the other."""
@@ -270,32 +281,45 @@ class _Found:
     unreadable: list[Unreadable] = field(default_factory=list)
     notes: dict[str, None] = field(default_factory=dict)
     other_sets: list[Fault] = field(default_factory=list)
-    interchanges: list[tuple[str, Place]] = field(default_factory=list)
+    interchanges: list[tuple[int, str, Place]] = field(default_factory=list)
+    markers: list[Marker] = field(default_factory=list)
+    segments: int = 0
     claims: int = 0
     service_lines: int = 0
 
-    def add(self, cut: Cut, locator: Locator, *, envelope: bool) -> None:
-        """Take in one interchange; `envelope` says whether it has control counts to be checked."""
+    def add(self, cut: Cut, locator: Locator, *, envelope: bool, goes_on: bool = False) -> None:
+        """Take in one interchange; `envelope` says whether it has control counts to be checked.
+
+        With `goes_on` the last transaction set is not whole, because the rest of it is read by itself.
+        """
         sets = list(transactions(cut))
+        goes_on &= bool(sets) and not sets[-1].complete
         for each in sets:
             if each.kind != "837P":
                 message = f"this is {each.kind}, not an 837P"
                 self.other_sets.append(Fault("STR002", int(cut.start[each.first]), message, _other_hint(each.kind)))
             elif note := _version_note(each):
                 self.notes[note] = None
+        if envelope:
+            self.faults += between(cut)
+            self.markers += (replace(m, ordinal=m.ordinal + self.segments) for m in markers(cut, locator))
+            self.segments += len(cut.ids)
         if not any(each.kind == "837P" for each in sets):
             return
-        if envelope:
-            self.faults += control_faults(cut, sets)
         extractor = Extractor(cut, sets)
         loops = extractor.loops
-        self.faults += (*hierarchy_faults(cut, sets), *element_faults(cut, sets, loops.opened["claim"]))
+        self.faults += (
+            *hierarchy_faults(cut, sets, goes_on=goes_on),
+            *element_faults(cut, sets, loops.opened["claim"]),
+        )
         for isa in np.flatnonzero(cut.ids == packed("ISA")):
             sender, receiver, control = (cut.one(int(isa), n).strip() for n in (6, 8, 13))
             key = f"{control} from {sender} to {receiver}"
-            self.interchanges.append((key, locator.segment(int(cut.start[isa]))))
+            self.interchanges.append((int(cut.start[isa]), key, locator.segment(int(cut.start[isa]))))
         frame = extractor.frame()
-        reasons = dict.fromkeys(extractor.unread.tolist(), _BAD_HI) | dict.fromkeys(_incomplete(sets, loops), _CUT_OFF)
+        reasons = dict.fromkeys(extractor.unread.tolist(), _BAD_HI) | dict.fromkeys(
+            _incomplete(sets[:-1] if goes_on else sets, loops), _CUT_OFF
+        )
         for ordinal, (message, hint) in sorted(reasons.items()):
             place, claim_id = locator.segment(int(cut.start[ordinal])), cut.one(ordinal, 1) or None
             self.problems.append(Problem("STR001", message, hint, place, claim_id))
@@ -310,35 +334,64 @@ class _Found:
         self.faults += (Fault("STR001", int(cut.start[i]), *_ORPHAN) for i in orphans)
 
 
-def read(data: bytes, exact: Exact | None = None, delimiters: Delimiters | None = None) -> Read:
-    """Read a file of 837P interchanges (UTF-8 bytes).
+@dataclass(frozen=True)
+class Slice:
+    """A stretch of a large file, to be read by itself.
+
+    `data` begins with what was open at its beginning (`context` bytes of earlier stretches, none for the first);
+    `pieces` say where in the file its pieces begin (see `Locator`). `goes_on`: it ends within a transaction set.
+    """
+
+    data: bytes
+    context: int
+    pieces: tuple[tuple[int, int, int], ...]
+    goes_on: bool
+
+
+def read(data: bytes | Slice, exact: Exact | None = None, delimiters: Delimiters | None = None) -> Read:
+    """Read a file of 837P interchanges (UTF-8 bytes), or a slice of one.
 
     `delimiters` is given when the segments come from XML; `exact` (see `locate`) then says where in the document an
-    element stands. Raises NotClaims when nothing in it is an 837P, saying what it is instead.
+    element stands. Raises NotClaims when nothing in it is an 837P, saying what it is instead; a slice may have none.
+    The counts of the envelope are held to the whole file, so those of a slice are left to `finish`.
     """
-    original, origin = data, None
+    whole = isinstance(data, bytes)
+    part = Slice(data, 0, ((0, 1, 1),), goes_on=False) if isinstance(data, bytes) else data
+    original = text = part.data
+    origin: Ints | None = None
     found = _Found()
     if delimiters is None:
-        parts, found.faults = interchanges(data)
-        data, origin = _unwrap(data, parts)
-        if origin is not None:
-            parts, found.faults = interchanges(data)
-        found.notes.update(dict.fromkeys(oddities(data, parts)))
+        parts, found.faults = interchanges(text)
+        if not part.context:
+            text, origin = _unwrap(text, parts)
+            if origin is not None:
+                parts, found.faults = interchanges(text)
+            found.notes.update(dict.fromkeys(oddities(text, parts)))
     else:
-        parts = [Interchange(0, len(data), delimiters)]
-    locator = Locator(data, [(p.begin, p.stop, p.delimiters) for p in parts], exact, original, origin)
-    for part in parts:
-        found.add(Cut(data, part.delimiters, part.begin, part.stop), locator, envelope=delimiters is None)
-    if not found.frames:
-        raise NotClaims(_what_instead(data, found), "STR002" if found.other_sets else "STR001")
-    for fault in sorted((*found.faults, *found.other_sets), key=lambda f: f.offset):
-        element, right = fault.right or (0, "")
-        place = locator.segment(fault.offset, element)
-        correction = (place.excerpt[slice(*place.mark)], right) if right else None
-        found.problems.append(Problem(fault.code, fault.message, fault.hint, place, fault.claim_id, correction))
+        parts = [Interchange(0, len(text), delimiters)]
+    spans = [(p.begin, p.stop, p.delimiters) for p in parts]
+    locator = Locator(text, spans, exact, original, origin, part.pieces)
+    for each in parts:
+        cut = Cut(text, each.delimiters, each.begin, each.stop)
+        found.add(cut, locator, envelope=delimiters is None, goes_on=part.goes_on and each is parts[-1])
+    if not found.frames and whole:
+        raise NotClaims(_what_instead(text, found), "STR002" if found.other_sets else "STR001")
+    # Of the context all has been told, but whether its last level has the children that it announces.
+    known = max((p for p, _, _ in part.pieces[:-1] if text.startswith(b"HL", p)), default=part.context)
+    problems = [
+        (f.offset, Problem(f.code, f.message, f.hint, locator.segment(f.offset), f.claim_id))
+        for f in (*found.faults, *found.other_sets)
+        if f.offset >= known
+    ]
+    envelope = [m for m in found.markers if m.offset >= part.context]
+    if whole:
+        problems += control_problems(envelope)
+        envelope = []
+    found.problems += (problem for _, problem in sorted(problems, key=lambda p: p[0]))
+    opened = text.count(bytes([parts[0].delimiters.terminator]), 0, part.context) if parts else 0
     return Read(
         format="x12",
-        lines=pl.concat(found.frames),
+        lines=pl.concat(found.frames) if found.frames else _NO_LINES,
         columns=frozenset(c.name for c in COLUMNS if c.x12) | {"service_date_to"},
         claims=found.claims,
         service_lines=found.service_lines,
@@ -347,8 +400,30 @@ def read(data: bytes, exact: Exact | None = None, delimiters: Delimiters | None 
         problems=found.problems,
         unreadable=found.unreadable,
         notes=list(found.notes),
-        interchanges=found.interchanges,
+        interchanges=[(key, place) for offset, key, place in found.interchanges if offset >= part.context],
+        envelope=[replace(m, ordinal=m.ordinal - opened, place=_kept(m)) for m in envelope],
+        segments=found.segments - opened,
     )
+
+
+def locate(part: Slice) -> Locate:
+    """Where values stand in a slice that was read before."""
+    spans = [(p.begin, p.stop, p.delimiters) for p in interchanges(part.data)[0]]
+    return Locator(part.data, spans, None, pieces=part.pieces).place
+
+
+def _kept(marker: Marker) -> Callable[[int], Place]:
+    """Its places, worked out, so that the bytes need not be kept."""
+    return tuple(marker.place(element) for element in (0, 1, 2)).__getitem__
+
+
+def finish(reads: Sequence[Read]) -> list[Problem]:
+    """The problems of a whole file that was read in slices: counts and control numbers that do not agree."""
+    envelope, before = [], 0
+    for number, each in enumerate(reads):
+        envelope += [replace(m, ordinal=m.ordinal + before, offset=number) for m in each.envelope]
+        before += each.segments
+    return [problem for _, problem in control_problems(envelope)]
 
 
 def _incomplete(sets: list[Transaction], loops: Loops) -> list[int]:
