@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -204,7 +204,8 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
     else:
         report = engine.check(paths, told)
     failing = any(_RANK[f.severity] >= _RANK[options["fail_on"]] for f in report.findings)
-    report.findings = [f for f in report.findings if _RANK[f.severity] >= _RANK[options["severity"]]]
+    if options["severity"] != "info":
+        report.findings = [f for f in report.findings if _RANK[f.severity] >= _RANK[options["severity"]]]
     _write(report, options)
     return int(failing)
 
@@ -239,7 +240,7 @@ def _fix(paths: tuple[str, ...], told: EngineOptions, options: dict[str, Any]) -
     for each, path in zip(made, targets, strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         original = Path(each.source.name)
-        _replace(path, each.data, original.stat().st_mode & 0o777 if original.is_file() else 0o600)
+        _replace(path, [each.data], original.stat().st_mode & 0o777 if original.is_file() else 0o600)
     if not options["quiet"]:
         for each, path in zip(made, targets, strict=True):
             counts = collections.Counter(f.code for f in each.done)
@@ -258,7 +259,7 @@ def _write(report: Report, options: dict[str, Any]) -> None:
 
     output: Path | None = options["output_file"]
     colour = output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    text = reports.render(
+    pieces = reports.render(
         report,
         options["output_format"],
         colour=colour,
@@ -273,20 +274,21 @@ def _write(report: Report, options: dict[str, Any]) -> None:
         stream = sys.stdout
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-        stream.write(text)
+        stream.writelines(pieces)
         return
     if output.exists() and not output.is_file():  # /dev/stdout or a pipe: there is nothing to replace
-        output.write_text(text, encoding="utf-8", newline="\n")
+        with output.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(pieces)
         return
-    _replace(output, text.encode(), 0o600)
+    _replace(output, (piece.encode() for piece in pieces), 0o600)
 
 
-def _replace(path: Path, data: bytes, mode: int) -> None:
+def _replace(path: Path, pieces: Iterable[bytes], mode: int) -> None:
     """Write a file whole or not at all."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         Path(name).chmod(mode)

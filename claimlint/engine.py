@@ -17,9 +17,9 @@ import numpy as np
 import polars as pl
 
 from claimlint import ClaimlintError, codeset, edits, lines, policy, registers, vocabulary
-from claimlint.evaluation import Evaluation
+from claimlint.evaluation import Evaluation, spans
 from claimlint.findings import SEVERITIES, Finding, Findings, NotChecked, Report, dollars, order
-from claimlint.hits import finding, located, of_reader
+from claimlint.hits import finding, located, of_reader, packed, unpacked
 from claimlint.readers import Locate, NotClaimRows, NotClaims, Place, Problem, Read, slices, x12
 from claimlint.readers.slices import Stretch
 from claimlint.readers.sniff import read
@@ -100,15 +100,15 @@ def lint(reads: Sequence[tuple[str, Read]], options: Options, given: registers.R
 class _Part:
     """What the rules gave on a part of the lines.
 
-    `hits` by the number of the read; of every line of the run its number in the part (`rows`), charge (US cents) and
-    whether it is at risk; `joint`, the lines that rules look at together with those of other parts.
+    `hits` by the number of the read, packed; of every line of the run its number in the part (`rows`), its charge (US
+    cents) and whether it is at risk; `joint`, by `Rule.across`, the lines that are looked at with those of other parts.
     """
 
-    hits: list[tuple[int, pl.DataFrame]]
+    hits: list[tuple[int, bytes]]
     rows: np.ndarray[Any, Any]
     charges: np.ndarray[Any, Any]
     at_risk: np.ndarray[Any, Any]
-    joint: pl.DataFrame
+    joint: dict[tuple[str, ...], pl.DataFrame]
     claims: int
     later: int
     not_checked: Counter[NotChecked]
@@ -240,13 +240,13 @@ class Run:
     def _take(self, name: str, number: int, made: Read) -> None:
         self.files[name] = None
         self._reads[number] = name, made
-        self._notes += [f"{name}: {note}" for note in made.notes]
+        self._notes += [said for note in made.notes if (said := f"{name}: {note}") not in self._notes]
         if made.first_day and (self._first is None or made.first_day < self._first):
             self._first = made.first_day
 
     def _drop(self, name: str, message: str) -> None:
         """A large file that turned out to have no professional claims."""
-        del self.files[name]
+        self.files.pop(name, None)
         self._reads = {number: each for number, each in self._reads.items() if each[0] != name}
         self.failed.append((name, "STR002", message))
 
@@ -257,7 +257,7 @@ class Run:
         not_checked: Counter[NotChecked] = Counter()
         for part in parts:
             not_checked.update(part.not_checked)
-        for group in self._shelf.groups if len(parts) > 1 else ():
+        for group in self._shelf.groups:
             hits += self._lint_joint(group, parts, not_checked)
         report = Report(
             self._found(hits),
@@ -301,19 +301,13 @@ class Run:
             table, options, given = _moved(table, options, given, options.first_day - self._first)
         table = enrich(table, options, given)
         groups = self._shelf.groups if self._shelf.parts > 1 else ()
-        spanning = [in_groups(group, self._shelf.spanning(group)).alias(_spans(group)) for group in groups]
+        spanning = [in_groups(group, self._shelf.spanning(group)).alias(spans(group)) for group in groups]
         table = table.with_columns(spanning)
         evaluation = Evaluation(table, self._reads, given)
         for rule in self._rules:
-            evaluation.add(rule, ~pl.col(_spans(rule.across)) if rule.across in groups else None)
+            evaluation.add(rule, ~pl.col(spans(rule.across)) if rule.across in groups else None)
         evaluation.run()
-        joint = pl.DataFrame()
-        if groups:
-            # A finding may put a whole claim or session at risk, so these come along whole.
-            spans = [pl.col(_spans(group)).any().over(k) for group in groups for k in ("claim_key", "session_key")]
-            needed = evaluation.needed([r for r in self._rules if r.across in groups])
-            needed |= {_spans(group) for group in groups} | {"row"}
-            joint = table.filter(pl.any_horizontal(spans)).select(c for c in table.columns if c in needed)
+        joint = {group: evaluation.rows_of([r for r in self._rules if r.across == group], group) for group in groups}
         risk = evaluation.charges()
         present = table.filter(~pl.col("past"))
         return _Part(
@@ -329,17 +323,20 @@ class Run:
 
     def _lint_joint(
         self, group: tuple[str, ...], parts: Sequence[_Part], not_checked: Counter[NotChecked]
-    ) -> list[tuple[int, pl.DataFrame]]:
+    ) -> list[tuple[int, bytes]]:
         """Lint the lines of this group's groups that are in several parts, by the rules that are about them."""
-        frames = [p.joint.with_columns(pl.lit(n).alias("part")) for n, p in enumerate(parts) if p.joint.height]
+        found = [(n, p.joint[group]) for n, p in enumerate(parts) if group in p.joint]
+        frames = [frame.with_columns(pl.lit(n).alias("part")) for n, frame in found if frame.height]
         if not frames:
             return []
-        table = pl.concat(frames).rename({"row": "part_row"}).sort(~pl.col("past"), "file_no", "part_row")
+        # As they stood: lines by their own place, claims without lines by theirs.
+        place = pl.max_horizontal("at_line", "at_claim")
+        table = pl.concat(frames).rename({"row": "part_row"}).sort(~pl.col("past"), "file_no", place)
         table = table.with_row_index("row")
         evaluation = Evaluation(table, self._reads, self._given)
         for rule in self._rules:
             if rule.across == group:
-                evaluation.add(rule, pl.col(_spans(group)))
+                evaluation.add(rule, pl.col(spans(group)))
         evaluation.run()
         risk = evaluation.charges().filter("at_risk")
         where = table[risk["row"]].select("part", "part_row")
@@ -350,11 +347,11 @@ class Run:
             not_checked.setdefault(record, 0)
         return _by_read(evaluation.hits())
 
-    def _found(self, hits: list[tuple[int, pl.DataFrame]]) -> Sequence[Finding]:
+    def _found(self, hits: list[tuple[int, bytes]]) -> Sequence[Finding]:
         """Everything found, each at its place, in the order of files, lines and columns."""
-        by_read: dict[int, list[pl.DataFrame]] = {}
-        for number, frame in hits:
-            by_read.setdefault(number, []).append(frame)
+        by_read: dict[int, list[bytes]] = {}
+        for number, each in hits:
+            by_read.setdefault(number, []).append(each)
         rules, wanted = all_rules(), {rule.code for rule in self._rules}
         repeated = _repeated_interchanges(self._reads.values())
 
@@ -362,8 +359,10 @@ class Run:
             name, made = self._reads[number]
             problems = [p for p in (*made.problems, *repeated.get(name, ())) if p.code in wanted]
             result = list(of_reader(name, problems, rules))
-            if frames := by_read.pop(number, None):
-                result += located(pl.concat(frames), name, made, rules, show_phi=self._options.show_phi)
+            if mine := by_read.pop(number, None):
+                result += located(
+                    (row for each in mine for row in unpacked(each)), name, made, rules, show_phi=self._options.show_phi
+                )
             return sorted(result, key=order)
 
         result = Findings()
@@ -385,14 +384,10 @@ def in_order(work: Callable[[_In], _Out], items: Iterable[_In]) -> Iterator[_Out
             yield waiting.popleft().result()
 
 
-def _spans(group: tuple[str, ...]) -> str:
-    return f"spans_{'_'.join(group)}"
-
-
-def _by_read(hits: pl.DataFrame) -> list[tuple[int, pl.DataFrame]]:
+def _by_read(hits: pl.DataFrame) -> list[tuple[int, bytes]]:
     if not hits.height:
         return []
-    return [(int(number), frame) for (number,), frame in hits.partition_by("file_no", as_dict=True).items()]
+    return [(int(number), packed(frame)) for (number,), frame in hits.partition_by("file_no", as_dict=True).items()]
 
 
 def _counted(record: NotChecked, count: int) -> NotChecked:
@@ -524,9 +519,10 @@ def _registers(options: Options) -> registers.Registers:
 
 
 def _summary(report: Report, files: int, seconds: float) -> dict[str, Any]:
-    by_code: dict[str, int] = {}
+    by_code, by_severity = Counter[str](), Counter[str]()
     for f in report.findings:
-        by_code[f.code] = by_code.get(f.code, 0) + 1
+        by_code[f.code] += 1
+        by_severity[f.severity] += 1
     s = report.summary
     return {
         "files": files,
@@ -537,7 +533,7 @@ def _summary(report: Report, files: int, seconds: float) -> dict[str, Any]:
         "charges": s["charges"],
         "charges_at_risk": s["charges_at_risk"],
         "findings_by_code": dict(sorted(by_code.items())),
-        "findings_by_severity": {v: sum(f.severity == v for f in report.findings) for v in SEVERITIES},
+        "findings_by_severity": {v: by_severity[v] for v in SEVERITIES},
         "rules_run": s["rules_run"],
         "rules_not_checked": len({n.code for n in report.not_checked}),
         "duration_s": round(seconds, 3),

@@ -248,25 +248,33 @@ class Evaluation:
         )
         self._hits_found.append(told)
 
-    def needed(self, rules: Sequence[Rule]) -> set[str]:
-        """The columns of the table that these rules, and what is said of their hits, rest on."""
+    def rows_of(self, rules: Sequence[Rule], group: tuple[str, ...]) -> pl.DataFrame:
+        """The rows of groups that go beyond this table, with what these rules of theirs need to look at them elsewhere.
+
+        A finding may put a whole claim or session at risk, so these come along whole. Rules that were not taken in need
+        nothing, and those about a register only the rows that it knows.
+        """
+        taken = {id(rule) for cases in self._cases.values() for rule, _ in cases}
+        rules = [rule for rule in rules if id(rule) in taken]
+        if not rules:
+            return pl.DataFrame()
         schema = self._table.schema
-        found = {
-            "past",
-            "payer_class",
-            "charge",
-            *_OF_HIT,
-            *_CHARGE.values(),
-            *(k for keys in _WIDE.values() for k in keys),
-        }
+        needed = {"row", "past", "charge", spans(group), *_OF_HIT, *_CHARGE.values()}
+        needed |= {key for keys in _WIDE.values() for key in keys}
+        asked: set[str] = set()
         for rule in rules:
             for finds in rule.conditions():
-                view = finds.view or rule.view
-                values = finds.values or {}
+                view, values = finds.view or rule.view, finds.values or {}
                 shown = self._shown(view, rule, finds, {**schema, **dict.fromkeys(values, pl.String())})
                 expressions = (finds.when, *values.values(), *shown, *self._fixed(view, rule, finds, schema))
-                found |= {root for e in expressions for root in e.meta.root_names()}
-        return found
+                needed |= {root for e in expressions for root in e.meta.root_names()}
+                asked |= vocabulary.needs(finds)
+        known = pl.any_horizontal(
+            *(pl.col(c).is_not_null() for c in asked if c.startswith(tuple(registers.KINDS)) and c in schema),
+            pl.lit(not any(c.startswith(tuple(registers.KINDS)) for c in asked)),
+        )
+        whole = [(pl.col(spans(group)) & known).any().over(key) for key in ("claim_key", "session_key")]
+        return self._table.filter(pl.any_horizontal(whole)).select(c for c in schema if c in needed)
 
     def hits(self) -> pl.DataFrame:
         """A row for every row that a condition holds for; see `hits.located` for its columns."""
@@ -329,6 +337,11 @@ class Evaluation:
             self._risk |= found.fill_null(False).to_numpy()
         risk = self._table.select("row", "past", "charge").with_columns(at_risk=pl.Series(self._risk, dtype=pl.Boolean))
         return risk.filter(~pl.col("past")).select("row", pl.col("charge").fill_null(0), "at_risk")
+
+
+def spans(group: tuple[str, ...]) -> str:
+    """The column that says whether a line's group (see `Rule.across`) has lines in other parts."""
+    return f"spans_{'_'.join(group)}"
 
 
 def template(text: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:

@@ -194,11 +194,11 @@ class Report:
     at_risk: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     def as_dict(self) -> dict[str, Any]:
-        """The JSON report, schema version 1."""
+        """The JSON report, schema version 1; the findings one by one, since there may be many."""
         return {
             "schema_version": 1,
             "summary": self.summary,
-            "findings": [f.as_dict() for f in self.findings],
+            "findings": (f.as_dict() for f in self.findings),
             "unreadable": [{"file": name, **asdict(u)} for name, u in self.unreadable],
             "not_checked": [asdict(n) for n in self.not_checked],
         }

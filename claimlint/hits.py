@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -35,7 +36,21 @@ class Correction:
     replacements: list[Replacement]
 
 
-def located(hits: pl.DataFrame, name: str, made: Read, rules: Mapping[str, Rule], *, show_phi: bool) -> list[Finding]:
+def packed(hits: pl.DataFrame) -> bytes:
+    """Hits as few bytes, to be kept until all are known."""
+    return zlib.compress(pickle.dumps(hits.to_dict(as_series=False)), 1)
+
+
+def unpacked(hits: bytes) -> Iterator[dict[str, Any]]:
+    """The rows of packed hits."""
+    columns = pickle.loads(zlib.decompress(hits))  # noqa: S301 - our own
+    for values in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, values, strict=True))
+
+
+def located(
+    hits: Iterable[dict[str, Any]], name: str, made: Read, rules: Mapping[str, Rule], *, show_phi: bool
+) -> list[Finding]:
     """Findings of hits that are all in this read of the file `name`, in their order.
 
     `hits` has a row for each row of the table that a condition of a rule holds for: code (of the rule), case (numbers
@@ -46,7 +61,7 @@ def located(hits: pl.DataFrame, name: str, made: Read, rules: Mapping[str, Rule]
     """
     locate = made.again() if made.again else made.locate
     at_place: dict[tuple[object, ...], Finding] = {}
-    for row in hits.iter_rows(named=True):
+    for row in hits:
         column = row["column"]
         place = locate({p: row[p] for p in lines.POSITIONS}, column, row["index"], show_phi)
         key = (row["case"], place.line, place.column, place.element, row["claim_key"], row["message"])

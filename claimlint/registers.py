@@ -219,6 +219,10 @@ def _null(columns: tuple[Column, ...], prefix: str, height: int) -> pl.DataFrame
     return _empty(columns).clear(height).select(pl.col(c.name).alias(f"{prefix}{c.name}") for c in columns)
 
 
+def _unknown(name: str) -> pl.Expr:
+    return pl.lit(None, pl.Boolean).alias(name)
+
+
 def join(lines: pl.DataFrame, given: Registers) -> pl.DataFrame:
     """The service lines with what the registers say of each, in the same number and order.
 
@@ -233,14 +237,16 @@ def join(lines: pl.DataFrame, given: Registers) -> pl.DataFrame:
     keyed = lines.with_row_index("_row").with_columns(
         _number("prior_authorization").alias("_number"), _member("member_id").alias("_member")
     )
-    auth = _authorized(keyed, given.authorizations.table if given.authorizations else _empty(AUTHORIZATIONS))
-    docs = _documented(keyed, given.documentation.table if given.documentation else _empty(DOCUMENTATION))
-    # Without a schedule, lines need not have a payer class yet.
-    fees = _charged(keyed, given.fees.table) if given.fees else _null(FEES, "fee_", lines.height)
-    if given.authorizations is None:
-        auth = auth.with_columns(pl.lit(None, pl.Boolean).alias("auth_found"))
-    if given.documentation is None:
-        docs = docs.with_columns(pl.lit(None, pl.Boolean).alias("doc_found"))
+    height = lines.height
+    auth = _null(AUTHORIZATIONS, "auth_", height).select(_unknown("auth_found"), pl.all())
+    docs = _null(DOCUMENTATION, "doc_", height).select(_unknown("doc_found"), pl.all())
+    fees = _null(FEES, "fee_", height)
+    if given.authorizations:
+        auth = _authorized(keyed, given.authorizations.table)
+    if given.documentation:
+        docs = _documented(keyed, given.documentation.table)
+    if given.fees:  # lines need not have a payer class otherwise
+        fees = _charged(keyed, given.fees.table)
     assert auth.height == docs.height == fees.height == lines.height
     return lines.with_columns(auth.get_columns() + docs.get_columns() + fees.get_columns())
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import polars as pl
 
-PART_LINES = 60_000  # service lines of a part, about
-MEMORY_LINES = 150_000  # up to so many there is one part, in memory
+PART_LINES = 30_000  # service lines of a part, about
+MEMORY_LINES = 60_000  # up to so many there is one part, in memory
 _BYTES_PER_LINE = 200  # of a claim file; only for how many parts there are to be
 
 
@@ -33,6 +33,7 @@ class Shelf:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._files: dict[int, Path] = {}
         self._seen: dict[tuple[str, ...], list[pl.DataFrame]] = {group: [] for group in groups}
+        self._spanning: dict[tuple[str, ...], pl.Series] = {}
         self._lock = threading.Lock()
 
     def put(self, number: int, frame: pl.DataFrame) -> None:
@@ -86,12 +87,12 @@ class Shelf:
         return frame
 
     def spanning(self, group: tuple[str, ...]) -> pl.Series:
-        """The groups (see `in_groups`) that have lines in several parts."""
-        frames = self._seen[group]
-        if not frames:
-            return pl.Series([], dtype=pl.UInt64)
-        pairs = pl.concat(frames).unique()
-        return pairs.filter(pl.col("group").is_duplicated())["group"].unique()
+        """The groups (see `in_groups`) that have lines in several parts; asked for once all lines are there."""
+        with self._lock:
+            if group not in self._spanning:
+                pairs = pl.concat(self._seen.pop(group)).unique()
+                self._spanning[group] = pairs.filter(pl.col("group").is_duplicated())["group"].unique()
+            return self._spanning[group]
 
     def close(self) -> None:
         """Take what was written away."""

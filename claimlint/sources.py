@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 import tempfile
+import weakref
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -26,7 +27,7 @@ _OFFICE = {"[Content_Types].xml", "mimetype"}
 _MAX_RATIO, _RATIO_FROM, _MAX_UNPACKED, _MAX_MEMBERS = 200, 10 << 20, 4 << 30, 10_000
 
 
-LARGE = 32 << 20  # bytes of a file that is not to be held in memory as a whole
+LARGE = 16 << 20  # bytes of a file that is not to be held in memory as a whole
 
 
 class Source:
@@ -42,6 +43,8 @@ class Source:
         self._data = data
         self._opened = os.fstat(file.fileno()) if file else None
         self.size = self._opened.st_size if self._opened else len(data or b"")
+        if file:
+            weakref.finalize(self, file.close)
 
     @property
     def data(self) -> bytes:
@@ -183,6 +186,7 @@ def _gunzip(name: str, file: IO[bytes], size: int) -> Source | SourceProblem:
         sink.write(part)
         total += len(part)
         if total > _MAX_UNPACKED or (total > _RATIO_FROM and total > _MAX_RATIO * size):
+            sink.close()
             return SourceProblem(name, f"refused: unpacks to more than {total >> 20} MB from {size} bytes")
         at += len(packed) - len(unpack.unused_data)
         if unpack.eof:
@@ -229,6 +233,7 @@ def _unzip(name: str, file: IO[bytes], size: int) -> Iterator[Source | SourcePro
         except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as error:
             damage = f"the archive is damaged or not supported: {error}"
         if budget < 0:
+            sink.close()
             yield SourceProblem(inner, "refused: unpacks to far more than an archive of claims does")
             return
         yield _kept(inner, sink, total, damage) if total or not damage else SourceProblem(inner, damage)

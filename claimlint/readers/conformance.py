@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -114,14 +114,17 @@ def between(cut: Cut) -> Iterator[Fault]:
         yield Fault("STR001", int(cut.start[first]), message, "take it out; if it is claims, ask for the whole file")
 
 
-def hierarchy_faults(cut: Cut, sets: list[Transaction], *, goes_on: bool = False) -> Iterator[Fault]:
+def hierarchy_faults(
+    cut: Cut, sets: list[Transaction], *, goes_on: bool = False, told: tuple[int, int] = (0, 0)
+) -> Iterator[tuple[int, int, Fault]]:
     """HL segments that do not stand below what they name as parent (HL02), or lack the children they announce (HL04).
 
-    `goes_on`: the last set is not whole, so what follows its last HL is not known. Claims are tied to providers and
-    subscribers by their order, so none is lost. One fault of a kind a set.
+    Gives the number of the set, how many more of its HL have the same fault, and the fault of the first: see
+    `level_problems`. Claims are tied to providers and subscribers by their order, so none is lost. `goes_on`: the last
+    set is not whole, so what follows its last HL is not known. `told`: offsets before which HL02 and HL04 are known.
     """
     hint = "the claims were tied to provider and subscriber by their order; number the HL segments anew before sending"
-    for each in sets:
+    for number, each in enumerate(sets):
         hl = np.flatnonzero(cut.ids[each.first : each.stop] == packed("HL")) + each.first
         if each.kind != "837P" or not len(hl):
             continue
@@ -138,27 +141,49 @@ def hierarchy_faults(cut: Cut, sets: list[Transaction], *, goes_on: bool = False
         expected = np.select([level == 22, level == 23], [above[20], above[22]], -1)
         named = pl.Series(np.where(expected < 0, 0, expected))
         wrong = ((own.gather(named) != parent).to_numpy() | (expected < 0)) & (level > 20)
+        wrong &= cut.start[hl] >= told[0]
         for i in np.flatnonzero(wrong)[:1]:
-            more = int(wrong.sum()) - 1
-            yield Fault(
-                "STR003",
-                int(cut.start[hl[i]]),
+            message = (
                 f"HL02 of HL {own[int(i)]!r} names {parent[int(i)] or 'nothing'!r} as its parent, which is not the "
-                f"level that it stands below{f' (and {more} more like it)' if more else ''}",
-                hint,
+                "level that it stands below"
             )
+            yield number, int(wrong.sum()) - 1, Fault("STR003", int(cut.start[hl[i]]), message, hint)
         # A provider has subscribers below it, a subscriber patients.
         below = np.append(level[1:], 0)
         if goes_on and each is sets[-1]:
             announced[-1] = False
         childless = announced & (np.where(level == 20, below != 22, below != 23)) & (level < 23) & (level > 0)
+        childless &= cut.start[hl] >= told[1]
         for i in np.flatnonzero(childless)[:1]:
-            yield Fault(
+            fault = Fault(
                 "STR004",
                 int(cut.start[hl[i]]),
                 f"HL04 of HL {own[int(i)]!r} announces a level below it, and there is none",
                 "send the patient's level (HL 23), or write 0 in HL04 where the subscriber is the patient",
             )
+            yield number, int(childless.sum()) - 1, fault
+
+
+@dataclass(frozen=True)
+class LevelProblem:
+    """A problem with the HL of transaction set number `number`, of which there are `more`; at a byte offset."""
+
+    number: int
+    more: int
+    offset: int
+    problem: Problem
+
+
+def level_problems(found: Iterable[LevelProblem]) -> Iterator[tuple[int, Problem]]:
+    """One problem of a kind for a transaction set: the first, with how many more there are; by offset."""
+    first: dict[tuple[int, str], LevelProblem] = {}
+    for each in found:
+        key = each.number, each.problem.code
+        before = first.get(key)
+        first[key] = replace(before, more=before.more + 1 + each.more) if before else each
+    for each in first.values():
+        also = f" (and {each.more} more like it)" if each.more else ""
+        yield each.offset, replace(each.problem, message=each.problem.message + also)
 
 
 def element_faults(cut: Cut, sets: list[Transaction], claim_of: Ints) -> Iterator[Fault]:

@@ -14,8 +14,8 @@ from claimlint.readers import text
 from claimlint.readers.envelope import delimiters_at
 from claimlint.readers.x12 import Slice
 
-SLICE = 8 << 20  # bytes
-LARGE = 4 * SLICE  # smaller files are read at once
+SLICE = 4 << 20  # bytes
+
 _LONGEST = 16 * SLICE  # of a transaction set without a claim at which it could be cut: then the file is read at once
 _HEAD = 1 << 16
 _CONTEXT = ("ISA", "GS", "ST", "20", "22", "23")  # of the levels, the HL03

@@ -14,7 +14,16 @@ import polars as pl
 
 from claimlint.lines import COLUMNS, LIST_KINDS, POSITIONS, At, Column, Level
 from claimlint.readers import Locate, NotClaims, Place, Problem, Read, Unreadable
-from claimlint.readers.conformance import Marker, between, control_problems, element_faults, hierarchy_faults, markers
+from claimlint.readers.conformance import (
+    LevelProblem,
+    Marker,
+    between,
+    control_problems,
+    element_faults,
+    hierarchy_faults,
+    level_problems,
+    markers,
+)
 from claimlint.readers.envelope import Fault, Interchange, Transaction, interchanges, oddities, transactions
 from claimlint.readers.locate import Exact, Locator
 from claimlint.readers.spans import Cut, Delimiters, Ints, Mask, lists, packed
@@ -283,14 +292,17 @@ class _Found:
     other_sets: list[Fault] = field(default_factory=list)
     interchanges: list[tuple[int, str, Place]] = field(default_factory=list)
     markers: list[Marker] = field(default_factory=list)
+    levels: list[LevelProblem] = field(default_factory=list)
+    sets: int = 0
     segments: int = 0
     claims: int = 0
     service_lines: int = 0
 
-    def add(self, cut: Cut, locator: Locator, *, envelope: bool, goes_on: bool = False) -> None:
+    def add(self, cut: Cut, locator: Locator, told: tuple[int, int], *, envelope: bool, goes_on: bool) -> None:
         """Take in one interchange; `envelope` says whether it has control counts to be checked.
 
-        With `goes_on` the last transaction set is not whole, because the rest of it is read by itself.
+        `told`: see `hierarchy_faults`. With `goes_on` the last transaction set is not whole, because the rest of it is
+        read by itself.
         """
         sets = list(transactions(cut))
         goes_on &= bool(sets) and not sets[-1].complete
@@ -308,10 +320,11 @@ class _Found:
             return
         extractor = Extractor(cut, sets)
         loops = extractor.loops
-        self.faults += (
-            *hierarchy_faults(cut, sets, goes_on=goes_on),
-            *element_faults(cut, sets, loops.opened["claim"]),
-        )
+        self.faults += element_faults(cut, sets, loops.opened["claim"])
+        for number, more, f in hierarchy_faults(cut, sets, goes_on=goes_on, told=told):
+            problem = Problem(f.code, f.message, f.hint, locator.segment(f.offset))
+            self.levels.append(LevelProblem(self.sets + number, more, f.offset, problem))
+        self.sets += len(sets)
         for isa in np.flatnonzero(cut.ids == packed("ISA")):
             sender, receiver, control = (cut.one(int(isa), n).strip() for n in (6, 8, 13))
             key = f"{control} from {sender} to {receiver}"
@@ -371,22 +384,23 @@ def read(data: bytes | Slice, exact: Exact | None = None, delimiters: Delimiters
         parts = [Interchange(0, len(text), delimiters)]
     spans = [(p.begin, p.stop, p.delimiters) for p in parts]
     locator = Locator(text, spans, exact, original, origin, part.pieces)
+    # Of the context all has been told, but whether its last level has the children that it announces.
+    last = max((p for p, _, _ in part.pieces[:-1] if text.startswith(b"HL", p)), default=part.context)
     for each in parts:
         cut = Cut(text, each.delimiters, each.begin, each.stop)
-        found.add(cut, locator, envelope=delimiters is None, goes_on=part.goes_on and each is parts[-1])
+        goes_on = part.goes_on and each is parts[-1]
+        found.add(cut, locator, (part.context, last), envelope=delimiters is None, goes_on=goes_on)
     if not found.frames and whole:
         raise NotClaims(_what_instead(text, found), "STR002" if found.other_sets else "STR001")
-    # Of the context all has been told, but whether its last level has the children that it announces.
-    known = max((p for p, _, _ in part.pieces[:-1] if text.startswith(b"HL", p)), default=part.context)
     problems = [
         (f.offset, Problem(f.code, f.message, f.hint, locator.segment(f.offset), f.claim_id))
         for f in (*found.faults, *found.other_sets)
-        if f.offset >= known
+        if f.offset >= part.context
     ]
     envelope = [m for m in found.markers if m.offset >= part.context]
     if whole:
-        problems += control_problems(envelope)
-        envelope = []
+        problems += (*control_problems(envelope), *level_problems(found.levels))
+        envelope, found.levels = [], []
     found.problems += (problem for _, problem in sorted(problems, key=lambda p: p[0]))
     opened = text.count(bytes([parts[0].delimiters.terminator]), 0, part.context) if parts else 0
     return Read(
@@ -403,6 +417,8 @@ def read(data: bytes | Slice, exact: Exact | None = None, delimiters: Delimiters
         interchanges=[(key, place) for offset, key, place in found.interchanges if offset >= part.context],
         envelope=[replace(m, ordinal=m.ordinal - opened, place=_kept(m)) for m in envelope],
         segments=found.segments - opened,
+        levels=found.levels,
+        sets=(any(text.startswith(b"ST", p) for p, _, _ in part.pieces[:-1]), found.sets),
     )
 
 
@@ -418,12 +434,18 @@ def _kept(marker: Marker) -> Callable[[int], Place]:
 
 
 def finish(reads: Sequence[Read]) -> list[Problem]:
-    """The problems of a whole file that was read in slices: counts and control numbers that do not agree."""
-    envelope, before = [], 0
-    for number, each in enumerate(reads):
-        envelope += [replace(m, ordinal=m.ordinal + before, offset=number) for m in each.envelope]
-        before += each.segments
-    return [problem for _, problem in control_problems(envelope)]
+    """The problems of a whole file that was read in slices: with its envelope, and with the levels of each set."""
+    envelope: list[Marker] = []
+    levels: list[LevelProblem] = []
+    segments = sets = 0
+    for each in reads:
+        envelope += [replace(m, ordinal=m.ordinal + segments) for m in each.envelope]
+        segments += each.segments
+        goes_on, count = each.sets
+        sets -= goes_on  # its first set is the last one's
+        levels += [replace(level, number=level.number + sets) for level in each.levels]
+        sets += count
+    return [problem for _, problem in (*control_problems(envelope), *level_problems(levels))]
 
 
 def _incomplete(sets: list[Transaction], loops: Loops) -> list[int]:

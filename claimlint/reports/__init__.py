@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from claimlint.findings import Report
 
 
-def render(report: Report, form: str, *, colour: bool, statistics: bool, quiet: bool, verbose: bool) -> str:
-    """The report in one of the output formats, ending in a line end."""
+def render(report: Report, form: str, *, colour: bool, statistics: bool, quiet: bool, verbose: bool) -> Iterator[str]:
+    """The report in one of the output formats, in pieces, ending in a line end."""
     from claimlint.reports import json, text
 
     if form == "json":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -14,20 +15,13 @@ _COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
 _WIDTH = 100
 
 
-def render(report: Report, form: str, *, colour: bool, statistics: bool, quiet: bool, verbose: bool) -> str:
-    """The whole report in `full` or `concise` form."""
-    if statistics:
-        parts = list(_statistics(report))
-    elif form == "concise":
-        parts = [_concise(f) for f in report.findings]
-    else:
-        parts = [_full(f) for f in report.findings]
+def render(report: Report, form: str, *, colour: bool, statistics: bool, quiet: bool, verbose: bool) -> Iterator[str]:
+    """The whole report in `full` or `concise` form, a piece for each finding and line of the summary."""
+    parts = _statistics(report) if statistics else map(_concise if form == "concise" else _full, report.findings)
     if not quiet:
-        if parts:
-            parts.append("")
-        parts += _summary(report, verbose)
-    text = "".join(part + "\n" for part in parts)
-    return text if colour else click.unstyle(text)
+        parts = itertools.chain(parts, [""] if report.findings else [], _summary(report, verbose))
+    for part in parts:
+        yield f"{part if colour else click.unstyle(part)}\n"
 
 
 def _full(f: Finding) -> str:
