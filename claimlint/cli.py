@@ -155,6 +155,11 @@ def cli() -> None:
 @click.option(
     "--history", type=_FILE, multiple=True, help="An earlier export: its lines count, and have no findings themselves."
 )
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Remember here what was linted and found: read only new files, tell only what is new.",
+)
 @click.option("--fix", is_flag=True, help="Write corrected copies (NAME.fixed.EXT) of what can safely be corrected.")
 @click.option("--unsafe-fixes", is_flag=True, help="Correct too what may not be what was meant; look at it before use.")
 @click.option("--diff", is_flag=True, help="Show what --fix would change, without patient data, and write nothing.")
@@ -196,18 +201,43 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
         stdin_filename=options["stdin_filename"],
         input_format=options["input_format"],
     )
-    if any(options[name] for name in ("fix", "unsafe_fixes", "diff", "fix_to", "in_place")):
+    fixing = any(options[name] for name in ("fix", "unsafe_fixes", "diff", "fix_to", "in_place"))
+    if options["state"]:
+        if fixing or "-" in paths:
+            raise click.UsageError("--state goes with neither corrections nor standard input (-)")
+        return _check_new(paths, told, options)
+    if fixing:
         left = _fix(paths, told, options)
         if options["diff"] or left is None:
             return int(left is None)
         report = left
     else:
         report = engine.check(paths, told)
+    return _tell(report, options)
+
+
+def _tell(report: Report, options: dict[str, Any]) -> int:
+    """Write the report; the exit status."""
     failing = any(_RANK[f.severity] >= _RANK[options["fail_on"]] for f in report.findings)
     if options["severity"] != "info":
         report.findings = [f for f in report.findings if _RANK[f.severity] >= _RANK[options["severity"]]]
     _write(report, options)
     return int(failing)
+
+
+def _check_new(paths: tuple[str, ...], told: EngineOptions, options: dict[str, Any]) -> int:
+    """Lint what earlier runs have not, and tell what they have not told."""
+    from contextlib import closing
+
+    from claimlint import engine
+    from claimlint.state import State
+
+    with closing(State(options["state"], told)) as state:
+        found = state.unknown(engine.claim_files(paths, told))
+        report = state.keep(engine.check_sources(found, told, may_be_none=True))
+        status = _tell(report, options)
+        state.told()
+    return status
 
 
 def _fix(paths: tuple[str, ...], told: EngineOptions, options: dict[str, Any]) -> Report | None:

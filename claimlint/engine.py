@@ -74,13 +74,16 @@ def claim_files(paths: Sequence[str], options: Options) -> Iterator[Opened]:
     return sources(paths, options.stdin_filename, skip)
 
 
-def check_sources(found: Iterable[Opened], options: Options) -> Report:
-    """Lint files that were opened. Raises CannotRun when there is nothing that could be read."""
+def check_sources(found: Iterable[Opened], options: Options, *, may_be_none: bool = False) -> Report:
+    """Lint files that were opened. Raises CannotRun when there is nothing that could be read.
+
+    With `may_be_none` it is no fault if there are no files.
+    """
     began = time.monotonic()
     with closing(Run(options, _registers(options))) as run:
         run.add_history()
         run.add_files(found)
-        if not run.files:
+        if not run.files and (run.failed or not may_be_none):
             said = "\n".join(f"{name}: {message}" for name, _, message in run.failed)
             raise CannotRun(said or "no claim files were given")
         report = run.report()
@@ -252,7 +255,7 @@ class Run:
 
     def report(self) -> Report:
         """Lint all that was taken in."""
-        parts = list(in_order(self._lint, range(self._shelf.parts)))
+        parts = list(in_order(self._lint, range(self._shelf.parts if self._reads else 0)))
         hits = [each for part in parts for each in part.hits]
         not_checked: Counter[NotChecked] = Counter()
         for part in parts:
@@ -265,12 +268,13 @@ class Run:
             [(name, u) for name, made in self._reads.values() for u in made.unreadable],
             {},
             self._all_notes(sum(part.later for part in parts)),
-            pl.DataFrame(
-                {"charge": np.concatenate([p.charges for p in parts]),
-                 "at_risk": np.concatenate([p.at_risk for p in parts])},
-                schema={"charge": pl.Int64, "at_risk": pl.Boolean},
+            pl.concat(
+                [
+                    pl.DataFrame(schema={"charge": pl.Int64, "at_risk": pl.Boolean}),
+                    *(pl.DataFrame({"charge": p.charges, "at_risk": p.at_risk}) for p in parts),
+                ]
             ),
-        )  # fmt: skip
+        )
         risk = report.at_risk
         report.summary = {
             "claims_read": sum(made.claims for _, made in self._reads.values()),

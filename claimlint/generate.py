@@ -170,7 +170,8 @@ def batches(
     if missing := [code for code, found in examples.items() if not found]:
         raise CannotGenerate(f"{missing[0]} has no flagged example that generated claims can carry as {form}")
     chance = random.Random(seed)  # noqa: S311 - invented claims, no secrets
-    patient = made = 0
+    made = 0
+    patient = abs(seed) % 700 * 1_000_000  # files of different seeds are of different patients
     owed = dict.fromkeys(shares, 0.5)
     while made < claims:
         batch = Batch()

@@ -8,16 +8,23 @@ lines of several patients (`Rule.across`) are told which of their groups are in 
 from __future__ import annotations
 
 import itertools
+import os
 import tempfile
 import threading
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from typing import IO, Any
 
 import polars as pl
+
+from claimlint import ClaimlintError
 
 PART_LINES = 30_000  # service lines of a part, about
 MEMORY_LINES = 60_000  # up to so many there is one part, in memory
 _BYTES_PER_LINE = 200  # of a claim file; only for how many parts there are to be
+
+
+class CannotShelve(ClaimlintError):
+    """There is no place for the lines of a large run."""
 
 
 class Shelf:
@@ -30,8 +37,11 @@ class Shelf:
         self.expected_bytes = expected_bytes
         self._frames: dict[int, pl.DataFrame] = {}
         self._lines = 0
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._files: dict[int, Path] = {}
+        # It has no name, so whatever happens to the run, nothing of a patient stays on the disk.
+        self._file: IO[bytes] | None = None
+        self._end = 0
+        self._index: dict[int, list[tuple[int, int, int]]] = {}  # offset, length and unpacked length, by part
+        self._schema: Any = None
         self._seen: dict[tuple[str, ...], list[pl.DataFrame]] = {group: [] for group in groups}
         self._spanning: dict[tuple[str, ...], pl.Series] = {}
         self._lock = threading.Lock()
@@ -40,11 +50,11 @@ class Shelf:
         """Take in the lines of a read; they come out in the order of the numbers."""
         with self._lock:
             self._lines += frame.height
-            if self._folder is None and self._lines <= MEMORY_LINES:
+            if self._file is None and self._lines <= MEMORY_LINES:
                 self._frames[number] = frame
                 return
-            if self._folder is None:
-                self._folder = tempfile.TemporaryDirectory(prefix="claimlint-")
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(prefix="claimlint-")  # noqa: SIM115 - until `close`
                 self.parts = max(4, min(512, self.expected_bytes // (_BYTES_PER_LINE * PART_LINES) + 1))
             waiting, self._frames = self._frames, {}
         for each, lines in (*waiting.items(), (number, frame)):
@@ -53,36 +63,55 @@ class Shelf:
     def _write(self, number: int, frame: pl.DataFrame) -> None:
         import pyarrow as pa
 
-        assert self._folder is not None
         frame = frame.with_columns(_part(self.parts)).sort("part", maintain_order=True)
         seen = {
             group: frame.select(_group(group).alias("group"), "part").drop_nulls().unique() for group in self.groups
         }
         bounds = frame["part"].search_sorted(pl.arange(0, self.parts + 1, eager=True), "left").to_list()
         table = frame.drop("part").to_arrow().combine_chunks()
-        path = Path(self._folder.name, f"{number}.arrow")
-        options = pa.ipc.IpcWriteOptions(compression="lz4")
-        with pa.OSFile(str(path), "wb") as out, pa.ipc.new_file(out, table.schema, options=options) as writer:
-            for begin, end in itertools.pairwise(bounds):
-                batches = table.slice(begin, end - begin).to_batches()
-                writer.write_batch(batches[0] if batches else pa.RecordBatch.from_pylist([], table.schema))
+        index = []
+        for begin, end in itertools.pairwise(bounds):
+            for batch in table.slice(begin, end - begin).to_batches():
+                plain = batch.serialize()
+                index.append((*self._append(pa.compress(plain, "lz4", asbytes=True)), plain.size))
+            if begin == end:
+                index.append((0, 0, 0))
         with self._lock:
-            self._files[number] = path
+            self._schema = table.schema
+            self._index[number] = index
             for group, pairs in seen.items():
                 self._seen[group].append(pairs)
 
+    def _append(self, data: bytes) -> tuple[int, int]:
+        """Write at the end of the file; where and how much."""
+        assert self._file is not None
+        with self._lock:
+            at, self._end = self._end, self._end + len(data)
+        try:
+            done = 0
+            while done < len(data):
+                done += os.pwrite(self._file.fileno(), data[done:], at + done)
+        except OSError as error:
+            raise CannotShelve(
+                f"{tempfile.gettempdir()}: the lines of a large run cannot be kept there: {error.strerror}; make room, "
+                "or name another folder in TMPDIR"
+            ) from None
+        return at, len(data)
+
     def part(self, number: int) -> pl.DataFrame:
         """The lines of a part. Each part can be taken once."""
-        if self._folder is None:
+        if self._file is None:
             frames, self._frames = self._frames, {}
             return pl.concat([frames[n] for n in sorted(frames)])
         import pyarrow as pa
 
         found = []
-        for each in sorted(self._files):
-            with pa.OSFile(str(self._files[each])) as file:
-                found.append(pa.ipc.open_file(file).get_batch(number))
-        frame = pl.from_arrow(pa.Table.from_batches(found), rechunk=True)
+        for each in sorted(self._index):
+            at, length, size = self._index[each][number]
+            if length:
+                plain = pa.decompress(os.pread(self._file.fileno(), length, at), size, "lz4")
+                found.append(pa.ipc.read_record_batch(plain, self._schema))
+        frame = pl.from_arrow(pa.Table.from_batches(found, self._schema), rechunk=True)
         assert isinstance(frame, pl.DataFrame)
         return frame
 
@@ -96,8 +125,8 @@ class Shelf:
 
     def close(self) -> None:
         """Take what was written away."""
-        if self._folder is not None:
-            self._folder.cleanup()
+        if self._file is not None:
+            self._file.close()
 
 
 def in_groups(group: tuple[str, ...], groups: pl.Series) -> pl.Expr:

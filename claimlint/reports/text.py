@@ -106,6 +106,12 @@ def _summary(report: Report, verbose: bool) -> Iterator[str]:
             f"{_count(by['error'], 'error')}, {_count(by['warning'], 'warning')}, {_count(by['info'], 'note')}; "
             f"${s['charges_at_risk']:,.2f} of charges at risk"
         )
+    if "previous_run" in s:
+        since = f"since {s['previous_run']}" if s["previous_run"] else "(this is the first run)"
+        yield (
+            f"new {since}; {_count(s['files_known'], 'file')} known and not read, "
+            f"{_count(s['findings_known'], 'finding')} known and not told again"
+        )
     fixes = [f.fix.safe for f in report.findings if f.fix]
     if fixes:
         more = f" ({fixes.count(False):,} more with --unsafe-fixes)" if False in fixes else ""
