@@ -156,9 +156,9 @@ def check(file: Path) -> list[str]:
     return claimlint("check", file, "--as-of", "2026-02-02", "--isolated", "--output-format", "json", "-o", out)
 
 
-def floor(file: Path) -> list[str]:
+def floor(file: Path, *way: str) -> list[str]:
     """The command that merely splits a file."""
-    return [sys.executable, str(HERE / "floor.py"), str(file)]
+    return [sys.executable, str(HERE / "floor.py"), str(file), *way]
 
 
 def generated(work: Path, suffix: str, size: str, defects: float = 0.083) -> Path:
@@ -253,8 +253,14 @@ def on_others(work: Path, options: argparse.Namespace) -> list[Row]:
     rows = []
     for what, suffix, most in (("CSV", ".csv", 3), ("XML", ".xml", 2)):
         file = generated(work, suffix, f"--claims={options.claims}")
-        runs = in_turns({what: check(file), "floor": floor(file)}, work, options.turns)
+        commands = {what: check(file), "floor": floor(file)}
+        if what == "XML":
+            commands["bare"] = floor(file, "bare")
+        runs = in_turns(commands, work, options.turns)
         rows.append(against_floor(what, file, runs[what], runs["floor"], most))
+        if bare := runs.get("bare"):
+            cells = runs[what].cell(), f"a parse that hands out nothing: {bare.cell()}"
+            rows.append(row(f"{what}: time", *cells, ratio(runs[what].time, bare.time)))
     return rows
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from bench import floor, ratios
 from claimlint.write import csv_text, x12_text, xml_text
@@ -31,10 +32,19 @@ def test_the_page_has_a_place_for_both_tables() -> None:
 
 def test_the_floor_splits_every_format(tmp_path: Path) -> None:
     text = x12_text(ROWS, newline="")
-    files = {floor.x12: text, floor.csv: csv_text(ROWS), floor.xml: xml_text(text)}
+    xml = xml_text(text)
+    files = {floor.x12: text, floor.csv: csv_text(ROWS), floor.xml: xml, floor.bare: xml}
     read = {}
     for split, content in files.items():
         path = tmp_path / "file"
         path.write_text(content, encoding="utf-8")
         read[split] = split(path)
-    assert read == {floor.x12: text.count("~"), floor.csv: 1, floor.xml: text.count("~")}
+    segments = text.count("~")
+    assert read == {floor.x12: segments, floor.csv: 1, floor.xml: segments, floor.bare: len(xml)}
+
+
+def test_the_bare_floor_reads_to_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "file.xml"
+    path.write_text(xml_text(x12_text(ROWS))[:-5], encoding="utf-8")
+    with pytest.raises(etree.XMLSyntaxError):
+        floor.bare(path)
