@@ -17,10 +17,14 @@ from claimlint.readers import Place, Problem, Read
 from claimlint.rules import Finds, Rule
 
 # What a finding puts at risk when it is about more than one line: the claim's charges, or the patient's day's.
-_WIDE = {"claim": ["claim_key"], "diagnoses": ["claim_key"], "session": ["patient_key", "service_date"],
+_WIDE = {"claim": ["claim_key"], "diagnoses": ["claim_key"], "session": ["session_key"],
          "patient": ["patient_key"]}  # fmt: skip
 _CHARGE = {"claim": "claim_lines_charge", "diagnoses": "claim_lines_charge", "session": "session_charge",
            "patient": "patient_charge"}  # fmt: skip
+_ONE = ("claim", "session", "patient")  # views that have one finding for all rows of their key
+# What is known of every hit.
+_OF_HIT = ("file_no", "row", "claim_key", *lines.POSITIONS, "claim_id", "service_line", "procedure", "service_date",
+           "payer_class")  # fmt: skip
 _INDEXED = {"modifiers": "modifier", "diagnoses": "diagnosis", "pointers": "pointer"}
 
 
@@ -39,6 +43,7 @@ class Evaluation:
         self._has = {prefix: each and each.columns for prefix, each in of_kind.items()}
         self._cases: dict[str, list[tuple[Rule, Finds]]] = {}
         self._risk = np.zeros(table.height, np.bool_)
+        self._risk_keys: dict[tuple[str, ...], list[pl.DataFrame]] = {}
         unknown = table.filter(pl.col("payer_class").is_null() & ~pl.col("past"))
         self._unknown_payers = unknown["claim_key"].n_unique()
         self.not_checked: list[NotChecked] = []
@@ -141,37 +146,61 @@ class Evaluation:
         for view, cases in self._cases.items():
             expressions = [e for _, finds in cases for e in (finds.when, *(finds.values or {}).values())]
             table = self.view(view, {root for e in expressions for root in e.meta.root_names()})
-            ours = [finds.when.alias(str(i)) for i, (rule, finds) in enumerate(cases) if not rule.origin]
-            masks = table.lazy().select(ours).collect()
-            for i, (rule, finds) in enumerate(cases):
+            schema = dict(self._table.schema) | dict(table.schema)
+            result += self._found(view, table, schema, [case for case in cases if not case[0].origin])
+            for rule, finds in (case for case in cases if case[0].origin):
                 try:
-                    mask = table.lazy().select(finds.when).collect().to_series() if rule.origin else masks[str(i)]
-                    result += self._hits(view, table, rule, finds, mask.arg_true())
+                    result += self._found(view, table, schema, [(rule, finds)])
                 except Exception as error:  # noqa: BLE001 - see `add`
                     self._failed(rule, error)
         return result
 
-    def _hits(self, view: str, table: pl.DataFrame, rule: Rule, finds: Finds, where: pl.Series) -> list[Finding]:
-        if not len(where):
-            return []
-        if finds.unchecked:
-            self._cannot(rule, finds.unchecked.format(count=f"{len(where):,}"), finds.hint, whole=False)
-            return []
+    def _found(
+        self, view: str, table: pl.DataFrame, schema: dict[str, pl.DataType], cases: Sequence[tuple[Rule, Finds]]
+    ) -> list[Finding]:
+        """What these cases find: all conditions in one query, then what is shown of those that hold somewhere."""
+        masks = table.lazy().select(finds.when.alias(str(i)) for i, (_, finds) in enumerate(cases)).collect()
+        hit = [(i, rule, finds) for i, (rule, finds) in enumerate(cases) if masks[str(i)].any()]
         # Windows in `values` look at the whole view, so they are worked out before the hits are taken.
-        values = table.lazy().select(e.alias(n) for n, e in (finds.values or {}).items()).collect()
-        hits = table[where].hstack(values[where]) if values.width else table[where]
-        others = [c for c in self._table.columns if c not in hits.columns]
-        return self._of(view, rule, finds, hits.hstack(self._table[hits["row"]].select(others)))
+        named = [(i, name, e) for i, _, finds in hit for name, e in (finds.values or {}).items()]
+        values = table.lazy().select(e.alias(f"{i} {name}") for i, name, e in named).collect()
+        result: list[Finding] = []
+        for i, rule, finds in hit:
+            where = masks[str(i)].arg_true()
+            if finds.unchecked:
+                self._cannot(rule, finds.unchecked.format(count=f"{len(where):,}"), finds.hint, whole=False)
+                continue
+            own = values.select(pl.col(f"{i} {name}").alias(name) for name in finds.values or {})
+            result += self._hits(view, table, schema, rule, finds, where, own)
+        return result
 
-    def _of(self, view: str, rule: Rule, finds: Finds, hits: pl.DataFrame) -> list[Finding]:
-        if view == "claim":
-            hits = hits.unique("claim_key", keep="first", maintain_order=True)
-        elif view == "session":
-            hits = hits.unique(["patient_key", "service_date"], keep="first", maintain_order=True)
-        elif view == "patient":
-            hits = hits.unique("patient_key", keep="first", maintain_order=True)
+    def _hits(
+        self,
+        view: str,
+        table: pl.DataFrame,
+        schema: dict[str, pl.DataType],
+        rule: Rule,
+        finds: Finds,
+        where: pl.Series,
+        values: pl.DataFrame,
+    ) -> list[Finding]:
+        shown = self._shown(view, rule, finds, schema | dict(values.schema))
+        asked = {root for e in (*shown, *self._fixed(view, rule, finds, schema)) for root in e.meta.root_names()}
+        asked = (asked | {"row", *_WIDE.get(view, ())}) - set(values.columns)
+        own = [c for c in asked if c in table.columns]
+        hits = table.select(own)[where]
+        if others := asked.difference(own):
+            hits = hits.hstack(self._table.select(others)[hits["row"]])
+        if values.width:
+            hits = hits.hstack(values[where])
+        if view in _ONE:
+            hits = hits.unique(_WIDE[view], keep="first", maintain_order=True)
+        return self._of(view, rule, finds, hits, hits.select(shown), schema)
+
+    def _shown(self, view: str, rule: Rule, finds: Finds, schema: Mapping[str, pl.DataType]) -> list[pl.Expr]:
+        """What a finding says of a hit."""
         severity = pl.lit(rule.severity) if finds.severity is None else finds.severity
-        hint = template(finds.hint or rule.hint, hits.schema)
+        hint = template(finds.hint or rule.hint, schema)
         if rule.policy:
             verify = pl.any_horizontal(pl.col(f"policy_{k}_verify").fill_null(False) for k in rule.policy)
             severity = pl.when(verify & (severity == "error")).then(pl.lit("warning")).otherwise(severity)
@@ -180,45 +209,38 @@ class Evaluation:
             hint = hint + pl.when(source.is_not_null()).then(pl.lit(". Policy: ") + source + caveat).otherwise(
                 pl.lit("")
             )
-        wanted = hits.select(
-            "file_no",
-            "row",
-            "claim_key",
-            "patient_key",
-            *lines.POSITIONS,
-            "claim_id",
-            "service_line",
-            "procedure",
-            "service_date",
-            "payer_class",
-            "charge",
-            "claim_lines_charge",
-            "session_charge",
-            "patient_charge",
-            (pl.col("index") if "index" in hits.columns else pl.lit(-1)).alias("index"),
-            template(finds.message or rule.message, hits.schema).alias("message"),
+        return [
+            *map(pl.col, _OF_HIT),
+            pl.col(_CHARGE.get(view, "charge")).alias("cents"),
+            (pl.col("index") if view in _INDEXED else pl.lit(-1)).alias("index"),
+            template(finds.message or rule.message, schema).alias("message"),
             hint.alias("hint"),
             severity.alias("severity"),
-        )
-        at_risk = wanted.filter(pl.col("severity") != "info")
-        keys = _WIDE.get(view, ["row"])
-        self._risk |= (
-            self._table.select(keys)
-            .join(at_risk.select(keys).unique().with_columns(hit=True), on=keys, how="left", maintain_order="left")[
-                "hit"
-            ]
-            .fill_null(False)
-            .to_numpy()
-        )
+        ]
+
+    def _of(
+        self,
+        view: str,
+        rule: Rule,
+        finds: Finds,
+        hits: pl.DataFrame,
+        wanted: pl.DataFrame,
+        schema: Mapping[str, pl.DataType],
+    ) -> list[Finding]:
+        at_risk = hits.filter(wanted["severity"] != "info")
+        if keys := _WIDE.get(view):
+            self._risk_keys.setdefault(tuple(keys), []).append(at_risk.select(keys))
+        else:
+            self._risk[at_risk["row"].to_numpy()] = True
         field_name = finds.field or rule.field
-        corrections = self._corrections(rule, finds, view, field_name, hits)
+        corrections = self._corrections(rule, finds, view, hits, schema)
         # A value of the claim that several of its lines repeat stands at one place and is one finding.
         at_place: dict[tuple[object, ...], Finding] = {}
         for at, row in enumerate(wanted.iter_rows(named=True)):
             name, made = self._reads[row["file_no"]]
             positions = {p: row[p] for p in lines.POSITIONS}
             place = made.locate(positions, field_name, row["index"], self._show_phi)
-            cents = row[_CHARGE.get(view, "charge")]
+            cents = row["cents"]
             key = (name, place.line, place.column, place.element, row["claim_key"], row["message"])
             if (first := at_place.get(key)) is not None:
                 cents = (first.charge_cents or 0) + (cents or 0)
@@ -238,25 +260,33 @@ class Evaluation:
             )
         return list(at_place.values())
 
-    def _corrections(self, rule: Rule, finds: Finds, view: str, column: str, hits: pl.DataFrame) -> dict[int, Fix]:
-        """By its number among the hits, the fix of each that has one."""
+    def _fixed(self, view: str, rule: Rule, finds: Finds, schema: Mapping[str, pl.DataType]) -> list[pl.Expr]:
+        """What a fix of a hit is; nothing for a condition without one."""
         if finds.fix is None:
-            return {}
+            return []
         verify = pl.any_horizontal(pl.lit(not finds.safe), *(pl.col(f"policy_{k}_verify") for k in rule.policy))
         entry = _INDEXED.get(view)
-        old = f"{entry or column}_text" if f"{entry or column}_text" in hits.columns else entry or column
-        rows = hits.with_row_index("at").select(
-            "at",
-            "file_no",
-            "row",
-            "claim_key",
-            *lines.POSITIONS,
+        column = entry or finds.field or rule.field
+        return [
+            pl.col("file_no"),
+            pl.col("row"),
+            pl.col("claim_key"),
+            *map(pl.col, lines.POSITIONS),
             finds.fix.alias("new"),
-            pl.col(old).cast(pl.String).alias("old"),
+            pl.col(f"{column}_text" if f"{column}_text" in schema else column).cast(pl.String).alias("old"),
             verify.fill_null(False).alias("unsafe"),
             (pl.col("index") if entry else pl.lit(-1)).alias("index"),
             (pl.col(f"all_{view}").cast(pl.List(pl.String)) if entry else pl.lit(None)).alias("entries"),
-        )
+        ]
+
+    def _corrections(
+        self, rule: Rule, finds: Finds, view: str, hits: pl.DataFrame, schema: Mapping[str, pl.DataType]
+    ) -> dict[int, Fix]:
+        """By its number among the hits, the fix of each that has one."""
+        if finds.fix is None:
+            return {}
+        column = finds.field or rule.field
+        rows = hits.select(self._fixed(view, rule, finds, schema)).with_row_index("at")
         # Every row of a claim repeats what is the claim's.
         alike: dict[int, list[dict[str, int]]] = {}
         if view in ("claim", "diagnoses"):
@@ -284,6 +314,10 @@ class Evaluation:
 
     def charges(self) -> pl.DataFrame:
         """A row per service line of the run: charge (US cents), and `at_risk` if it has an error or a warning."""
+        for keys, frames in self._risk_keys.items():
+            hit = pl.concat(frames).unique().with_columns(hit=True)
+            found = self._table.select(keys).join(hit, on=keys, how="left", maintain_order="left")["hit"]
+            self._risk |= found.fill_null(False).to_numpy()
         risk = self._table.select("past", "charge").with_columns(at_risk=pl.Series(self._risk, dtype=pl.Boolean))
         return risk.filter(~pl.col("past")).select(pl.col("charge").fill_null(0), "at_risk")
 

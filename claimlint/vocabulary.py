@@ -30,6 +30,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "diagnosis": ("diagnoses",),
     "pointer": ("pointers",),
     "patient_key": (),
+    "session_key": ("service_date",),
     "claim_lines_charge": ("charge",),
     "session_charge": ("charge",),
     "patient_charge": ("charge",),
@@ -59,6 +60,7 @@ WORKED_OUT: dict[str, str] = {
     "decompression_words": "The same, in the claim's note and the register of documentation too.",
     "claim_key": "One number per claim of the run.",
     "patient_key": "One number per patient of the run.",
+    "session_key": "One number per patient and day of service of the run.",
     "claim_lines_charge": "The sum of the claim's lines (US cents).",
     "session_charge": "The sum of the patient's lines of the day (US cents).",
     "patient_charge": "The sum of the patient's lines in the run (US cents).",
@@ -119,14 +121,16 @@ def _decompression_words(*columns: str) -> pl.Expr:
 def derived_from_derived() -> list[pl.Expr]:
     """Columns that rest on `derived` ones.
 
-    Sums of charges (Int64, US cents) of a claim, a session and a patient; last_score_date (Date: the patient's latest
-    day with a functional score, up to the line's own).
+    session_key (UInt64, one per patient and day of service). Sums of charges (Int64, US cents) of a claim, a session
+    and a patient; last_score_date (Date: the patient's latest day with a functional score, up to the line's own).
     """
     present = pl.when(~pl.col("past")).then("charge")
+    session = pl.struct("patient_key", "service_date").hash()
     return [
+        session.alias("session_key"),
         pl.col("charge").sum().over("claim_key").alias("claim_lines_charge"),
         # What was billed in earlier runs is not at risk in this one.
-        present.sum().over("patient_key", "service_date").alias("session_charge"),
+        present.sum().over(session).alias("session_charge"),
         present.sum().over("patient_key").alias("patient_charge"),
         pl.when(pl.col("doc_functional_score").is_not_null())
         .then("service_date")
@@ -167,11 +171,23 @@ def is_decompression_in_fact() -> pl.Expr:
     Text of the line itself counts for that line. A claim's note or the chart speaks of the whole session, so it counts
     for traction and unlisted codes only, and only where no line says or bills it itself.
     """
+    own, hides, may_hide = _hidden_decompression()
+    shared = may_hide & ~on_session(own)
+    return is_decompression() | ((hides | shared) & ~on_session(is_decompression()))
+
+
+def is_decompression_session() -> pl.Expr:
+    """A line of the session is decompression in fact."""
+    # Said anew, since a window in a window is worked out group by group.
+    own, hides, may_hide = _hidden_decompression()
+    return on_session(is_decompression() | hides) | (on_session(may_hide) & ~on_session(own))
+
+
+def _hidden_decompression() -> tuple[pl.Expr, pl.Expr, pl.Expr]:
+    """Whether the line's own text names it, whether it does so under another code, and whether a shared text may."""
     own = pl.col("line_decompression_words").is_not_null()
-    unlisted = pl.col("is_unlisted").fill_null(False)
-    shared = says_decompression() & (is_traction() | unlisted) & ~on_session(own)
-    hides = (own & (is_traction() | unlisted | is_group("therapy"))) | shared
-    return is_decompression() | (hides & ~on_session(is_decompression()))
+    other = is_traction() | pl.col("is_unlisted").fill_null(False)
+    return own, own & (other | is_group("therapy")), says_decompression() & other
 
 
 def is_chiropractors() -> pl.Expr:
@@ -181,7 +197,8 @@ def is_chiropractors() -> pl.Expr:
 
 def has_modifier(*modifiers: str) -> pl.Expr:
     """The line carries at least one of these modifiers; a line without modifiers carries none."""
-    return pl.col("modifiers").list.eval(pl.element().is_in(modifiers)).list.any().fill_null(False)
+    found = [pl.col("modifiers").list.contains(modifier) for modifier in modifiers]
+    return pl.any_horizontal(found).fill_null(False)
 
 
 def points_to(group: str) -> pl.Expr:
@@ -279,4 +296,4 @@ def of_claim(expr: pl.Expr) -> pl.Expr:
 
 def on_session(expr: pl.Expr) -> pl.Expr:
     """True on every line of one patient's day of service when it is true on one of its lines."""
-    return expr.fill_null(False).any().over("patient_key", "service_date")
+    return expr.fill_null(False).any().over("session_key")

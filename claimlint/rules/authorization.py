@@ -202,7 +202,8 @@ def line_and_claim_authorization_conflict() -> pl.Expr:
 auth.procedures=S9090
     """
     good = pl.when(number_fault().is_null()).then(plain(NUMBER))
-    first = good.drop_nulls().first().over("claim_key")
+    # Rows are numbered as they stand, so the first good one of the claim can be taken by its number.
+    first = good.gather(pl.when(good.is_not_null()).then("row").min().over("claim_key"))
     apart = pl.col("auth_found").fill_null(False) & pl.col("auth_procedures").list.contains(
         pl.col("procedure")
     ).fill_null(True)

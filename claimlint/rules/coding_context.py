@@ -9,7 +9,7 @@ from claimlint.rules import Finds, rule
 from claimlint.vocabulary import (
     has_modifier,
     is_chiropractors,
-    is_decompression_in_fact,
+    is_decompression_session,
     is_group,
     is_session,
     on_session,
@@ -58,7 +58,7 @@ def unsupported_distinct_service_modifier() -> list[Finds]:
     """
     distinct = pl.col("modifiers").list.set_intersection(list(_DISTINCT))
     both = has_modifier("59") & has_modifier(*_DISTINCT[1:])
-    alone = pl.len().over("patient_key", "service_date") == 1
+    alone = pl.len().over("session_key") == 1
     wanted = policy("distinct_modifiers")
     refused = distinct.list.set_difference(wanted)
     values = {"distinct": distinct}
@@ -169,7 +169,7 @@ def add_on_code_without_primary() -> Finds:
         procedure=97110
     """
     primary = pl.col("addon_of")
-    billed = pl.col("procedure").implode().over("patient_key", "service_date", mapping_strategy="join")
+    billed = pl.col("procedure").implode().over("session_key", mapping_strategy="join")
     has = primary.list.set_intersection(billed).list.len() > 0
     return Finds((primary.list.len() > 0) & ~has.fill_null(False))
 
@@ -257,6 +257,6 @@ def no_skilled_service_on_date() -> Finds:
     """
     passive = pl.col("procedure_kind").is_in(_PASSIVE_KINDS).fill_null(False)
     listed = pl.col("procedure").drop_nulls().unique(maintain_order=True).implode()
-    procedures = listed.over("patient_key", "service_date", mapping_strategy="join")
-    elsewhere = on_session(is_decompression_in_fact() | (payer_is("medicare") & is_chiropractors()))
+    procedures = listed.over("session_key", mapping_strategy="join")
+    elsewhere = is_decompression_session() | on_session(payer_is("medicare") & is_chiropractors())
     return Finds(passive & ~on_session(~passive) & ~elsewhere, values={"procedures": procedures})

@@ -57,10 +57,10 @@ def ncci_pair_conflict() -> list[Finds]:
         procedure=99213 units=1 modifiers=
         procedure=98941 units=1 modifiers=AT
     """
-    partner = pl.col("ncci_partner_modifiers").list.eval(pl.element().is_in(_APART)).list.any().fill_null(False)
+    partner = pl.any_horizontal(pl.col("ncci_partner_modifiers").list.contains(m) for m in _APART).fill_null(False)
     bundled = pl.col("ncci_partner").is_not_null() & ~is_group("office_visit")
     severity = _severity("ncci_verify")
-    others = pl.col("procedure").n_unique().over("patient_key", "service_date")
+    others = pl.col("procedure").n_unique().over("session_key")
     return [
         Finds(bundled & (pl.col("ncci_indicator") == 1) & ~has_modifier(*_APART) & ~partner, severity=severity),
         Finds(
@@ -107,7 +107,7 @@ def units_exceed_limit() -> list[Finds]:
     untimed = pl.col("procedure_kind").is_in(["S", "U", "E"]).fill_null(False) & (pl.col("units_per_day") == 1)
     mine = ~(is_traction() | is_decompression() | untimed.fill_null(False))
     # Told once, on the last line of the code that day.
-    last = pl.col("row") == pl.col("row").max().over("patient_key", "service_date", "billing_npi", "procedure")
+    last = pl.col("row") == pl.col("row").max().over("session_key", "billing_npi", "procedure")
     return [
         Finds(mine & last & (pl.col("day_units") > pl.col("unit_limit")), severity=_severity("unit_limit_verify")),
         Finds(
@@ -165,7 +165,7 @@ def timed_units_exceed_minutes() -> list[Finds]:
         procedure=97530 units=1 modifiers=GP,59
     """
     timed = (pl.col("minutes_per_unit") == 15) & (is_group("therapy") | is_group("modality"))
-    session = ["patient_key", "service_date"]
+    session = ["session_key"]
     units = pl.when(timed).then("units")
     total = units.sum().over(session)
     minutes = pl.col("doc_minutes")

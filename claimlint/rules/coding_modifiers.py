@@ -80,7 +80,7 @@ def duplicate_modifier() -> Finds:
     Clean:
         procedure=97110 modifiers=GP,KX
     """
-    return Finds(pl.col("modifier").cum_count().over("row", "modifier") > 1, fix=pl.lit(""))
+    return Finds(~pl.struct("row", "modifier").is_first_distinct(), fix=pl.lit(""))
 
 
 @rule(
@@ -308,10 +308,10 @@ def duplicate_service_line() -> pl.Expr:
         procedure=97110
     """
     provider = pl.coalesce("rendering_npi", "billing_npi").fill_null("")
-    key = pl.concat_str(
-        pl.col("patient_key").cast(pl.String), provider, "service_date_text", "procedure",
-        pl.col("modifiers").list.sort().list.join(",").fill_null(""), separator="\x1f",
-    )  # fmt: skip
+    # In any order, so by the sum of their hashes.
+    modifiers = pl.col("modifiers").list.eval(pl.element().hash() // 8).list.sum()
+    parts = pl.struct("patient_key", provider, "service_date_text", "procedure", modifiers)
+    whole = pl.col("service_date_text").is_not_null() & pl.col("procedure").is_not_null()
     original = pl.col("frequency_code").fill_null("1").is_in(["7", "8"]).not_() & pl.col("member_id").is_not_null()
-    key = pl.when(original).then(key)
-    return key.is_not_null() & (pl.int_range(pl.len()).over(key) > 0)
+    key = pl.when(original & whole).then(parts.hash())
+    return key.is_not_null() & ~key.is_first_distinct()

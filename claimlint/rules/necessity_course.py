@@ -416,7 +416,7 @@ def overlapping_sessions() -> Finds:
     alone = pl.col("procedure_kind").is_in(["T", "C"]).fill_null(False) & (start < end) & provider.is_not_null()
     # One line speaks for a patient's session; those of a provider's day are looked at in the order of their beginnings.
     row = pl.col("row")
-    first = alone & (row == pl.when(alone).then(row).min().over("patient_key", "service_date", provider))
+    first = alone & (row == pl.when(alone).then(row).min().over("session_key", provider))
     until = pl.when(first).then(end).cum_max().shift(1)
     until = until.over(provider, "service_date", first, order_by=pl.when(first).then(start))
     return Finds(first & (start < until).fill_null(False))

@@ -213,5 +213,5 @@ def bundled_into_case_rate() -> pl.Expr:
         procedure=97140 units=1
     """
     included = policy("case_rate").list.contains(pl.col("procedure")).fill_null(False)
-    others = (is_session() & ~included).any().over("patient_key", "service_date")
+    others = (is_session() & ~included).any().over("session_key")
     return included & others
