@@ -2,9 +2,9 @@
 
     python bench/floor.py FILE [bare]
 
-Polars splits an 837P into segments and these into elements, and reads a CSV as strings; lxml hands out the segments
-of an XML. Each way is the quickest of those that we tried. With `bare`, lxml reads all of an XML and hands out
-nothing. No rule is asked. It prints how much there was.
+Polars splits an 837P into segments and these into elements, and reads a CSV as strings; lxml hands out the
+segments of an XML. Each way is the quickest of those that we tried. With `bare`, lxml reads all of an XML and
+hands out nothing. No rule is asked. It prints how much there was.
 """
 
 import sys

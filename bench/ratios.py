@@ -299,10 +299,11 @@ def report(rows: Sequence[Row], options: argparse.Namespace) -> str:
     lines = [HEADINGS, ("---",) * len(HEADINGS), *rows]
     versions = f"Python {platform.python_version()}, Polars {version('polars')}, lxml {version('lxml')}"
     machine = f"{os.cpu_count()} cores, {memory:.0f} GiB of memory, {platform.system()}, {versions}"
+    load = f"load average {os.getloadavg()[1]:.1f} at the end"
     table = "\n".join(f"| {' | '.join(cell.replace('|', ' ') for cell in line)} |" for line in lines)
     sizes = f"--claims {options.claims} --peer-claims {options.peer_claims}"
     command = f"python -m bench.ratios {f'--big {options.big}' if options.big else sizes} --turns {options.turns}"
-    return f"`{command}` on {time.strftime('%Y-%m-%d')}: {machine}.\n\n{table}"
+    return f"`{command}` on {time.strftime('%Y-%m-%d')}: {machine}; {load}.\n\n{table}"
 
 
 def put(page: str, name: str, text: str) -> str:
@@ -321,7 +322,7 @@ def main() -> None:
     add = parser.add_argument
     add("--work", type=Path, help="keep the generated files in this folder, for the next run")
     add("--claims", type=int, default=160_000, help="of the large files (default: %(default)s)")
-    add("--peer-claims", type=int, default=2_000, help="of the file for the peers (default: %(default)s)")
+    add("--peer-claims", type=int, default=10_000, help="of the file for the peers (default: %(default)s)")
     add("--turns", type=int, default=3, help="runs of each command; three times as many of a start (default: 3)")
     add("--big", type=int, nargs="?", const=1000, metavar="MB", help="only peak memory, at 1000 MB and a quarter")
     add("--page", type=Path, default=PAGE, help="the page with the tables (default: docs/performance.md)")
