@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import polars as pl
 
 from claimlint import ClaimlintError, codeset, edits, lines, policy, registers, vocabulary
-from claimlint.evaluation import Evaluation, correction, finding
-from claimlint.findings import SEVERITIES, Finding, Report, dollars
+from claimlint.evaluation import Evaluation
+from claimlint.findings import SEVERITIES, Finding, Findings, NotChecked, Report, dollars, order
+from claimlint.hits import finding, located, of_reader
 from claimlint.readers import NotClaimRows, NotClaims, Place, Problem, Read
 from claimlint.readers.sniff import read
 from claimlint.rules import all_rules
+from claimlint.shelf import Shelf, in_groups
 from claimlint.sources import Opened, Skipped, Source, SourceProblem, sources
 
 _AGAIN = "get the file again; what came before the damage was linted"
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".xml": "xml", ".837": "x12", ".837p": "x12", ".x12": "x12", ".edi": "x12"}
 _NO_REGISTERS = registers.Registers()
+_WORKERS = os.cpu_count() or 1
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 
 
 @dataclass(frozen=True)
@@ -66,103 +76,277 @@ def claim_files(paths: Sequence[str], options: Options) -> Iterator[Opened]:
 def check_sources(found: Iterable[Opened], options: Options) -> Report:
     """Lint files that were opened. Raises CannotRun when there is nothing that could be read."""
     began = time.monotonic()
-    given = _registers(options)
-    history, history_notes = _history(options)
-    reads: list[tuple[str, Read]] = []
-    failed: list[tuple[str, str, str]] = []
-    notes: list[str] = []
-    for source in found:
-        if isinstance(source, Skipped):
-            notes.append(f"{source.name}: {source.message}")
-            continue
-        if isinstance(source, SourceProblem):
-            failed.append((source.name, "STR001", source.message))
-            continue
+    with closing(Run(options, _registers(options))) as run:
+        run.add_history()
+        run.add_files(found)
+        if not run.files:
+            said = "\n".join(f"{name}: {message}" for name, _, message in run.failed)
+            raise CannotRun(said or "no claim files were given")
+        report = run.report()
+        report.summary = _summary(report, len(run.files) + len(run.failed), time.monotonic() - began)
+    return report
+
+
+def lint(reads: Sequence[tuple[str, Read]], options: Options, given: registers.Registers = _NO_REGISTERS) -> Report:
+    """Findings on files that were read; the summary counts claims, lines and dollars alone."""
+    with closing(Run(options, given)) as run:
+        for name, made in reads:
+            run.add_read(name, made)
+        return run.report()
+
+
+@dataclass
+class _Part:
+    """What the rules gave on a part of the lines.
+
+    `hits` by the number of the read; of every line of the run its number in the part (`rows`), charge (US cents) and
+    whether it is at risk; `joint`, the lines that rules look at together with those of other parts.
+    """
+
+    hits: list[tuple[int, pl.DataFrame]]
+    rows: np.ndarray[Any, Any]
+    charges: np.ndarray[Any, Any]
+    at_risk: np.ndarray[Any, Any]
+    joint: pl.DataFrame
+    claims: int
+    later: int
+    not_checked: Counter[NotChecked]
+
+
+class Run:
+    """A run: files are read and their lines shelved, the lines linted part by part, and what is found is placed."""
+
+    def __init__(self, options: Options, given: registers.Registers) -> None:
+        self.files: dict[str, None] = {}
+        self.failed: list[tuple[str, str, str]] = []  # name, code and message
+        self._options, self._given = options, given
+        self._notes: list[str] = []
+        self._history_notes: list[str] = []
+        self._reads: dict[int, tuple[str, Read]] = {}  # by the `file_no` of their lines
+        self._past = self._count = 0
+        self._rules = [r for code, r in all_rules().items() if options.rules is None or code in options.rules]
+        self._shelf = Shelf(sorted({r.across for r in self._rules if r.across}))
+        self._first: dt.date | None = None
+
+    def close(self) -> None:
+        """Take away what was written to disk."""
+        self._shelf.close()
+
+    def add_history(self) -> None:
+        """Take in the earlier exports, before any file. Raises CannotRun for one that cannot be read."""
+        reads, self._history_notes = _history(self._options)
+        for _, made in reads:
+            self._shelf.put(self._past, _typed(made, self._past, past=True))
+            self._past += 1
+        self._count = self._past
+
+    def add_files(self, found: Iterable[Opened]) -> None:
+        """Read files and take them in; those that cannot be read are then in `failed`."""
+        for opened, number, made in in_order(self._read, self._numbered(found)):
+            name = opened.name
+            if isinstance(made, str):
+                self._notes.append(f"{name}: {made}")
+            elif isinstance(made, tuple):
+                self.failed.append((name, *made))
+            else:
+                self._take(name, number, made)
+                suffix = Path(name).suffix.lower()
+                if _SUFFIXES.get(suffix, made.format) != made.format:
+                    self._notes.append(f"{name}: named {suffix}, read as {made.format.upper()} for what is in it")
+
+    def _numbered(self, found: Iterable[Opened]) -> Iterator[tuple[Opened, int]]:
+        for opened in found:
+            yield opened, self._count
+            self._count += 1
+
+    def _read(self, item: tuple[Opened, int]) -> tuple[Opened, int, Read | tuple[str, str] | str]:
+        """A file, read and shelved; or the code and message of why it cannot be; or why it was not to be."""
+        opened, number = item
+        if isinstance(opened, Skipped):
+            return opened, number, opened.message
+        if isinstance(opened, SourceProblem):
+            return opened, number, ("STR001", opened.message)
         try:
-            made = read(source.data, options.mapping, options.input_format)
+            made = read(opened.data, self._options.mapping, self._options.input_format)
         except NotClaims as error:
-            instead = registers.recognise(source.data) if isinstance(error, NotClaimRows) else None
-            said = "; ".join(filter(None, (instead or str(error), source.damage)))
-            failed.append((source.name, "STR002" if instead else error.code, said))
-            continue
-        if source.damage:
-            made.problems.append(Problem("STR001", source.damage, _AGAIN, Place(1, 1, 1, 1)))
-        reads.append((source.name, made))
-        notes += [f"{source.name}: {note}" for note in made.notes]
-        suffix = Path(source.name).suffix.lower()
-        if _SUFFIXES.get(suffix, made.format) != made.format:
-            notes.append(f"{source.name}: named {suffix}, read as {made.format.upper()} for what is in it")
-    if not reads:
-        raise CannotRun("\n".join(f"{name}: {message}" for name, _, message in failed) or "no claim files were given")
-    for register in (given.authorizations, given.documentation, given.fees):
-        notes += [f"{register.name}: {note}" for note in register.notes] if register else []
-    notes += history_notes
-    report = lint(reads, options, given, history)
-    report.findings[:0] = [file_finding(*each) for each in failed]
-    report.notes = notes + report.notes
-    _order(report)
-    report.summary = _summary(report, len(reads) + len(failed), time.monotonic() - began)
-    return report
+            instead = registers.recognise(opened.data) if isinstance(error, NotClaimRows) else None
+            said = "; ".join(filter(None, (instead or str(error), opened.damage)))
+            return opened, number, ("STR002" if instead else error.code, said)
+        if opened.damage:
+            made.problems.append(Problem("STR001", opened.damage, _AGAIN, Place(1, 1, 1, 1)))
+        self._shelve(number, made)
+        return opened, number, made
 
+    def add_read(self, name: str, made: Read) -> None:
+        """Take in what was read of a file."""
+        self._shelve(self._count, made)
+        self._take(name, self._count, made)
+        self._count += 1
 
-def lint(
-    reads: Sequence[tuple[str, Read]],
-    options: Options,
-    given: registers.Registers = _NO_REGISTERS,
-    history: Sequence[tuple[str, Read]] = (),
-) -> Report:
-    """Findings on files that were read: named, in the order of the files; `history` only counts."""
-    table = _with_past(_table([*reads, *history]), len(reads))
-    if options.first_day:
-        table, options, given = _moved(table, options, given)
-    table = enrich(table, options, given)
-    rules = all_rules()
-    chosen = [r for code, r in rules.items() if options.rules is None or code in options.rules]
-    findings: list[Finding] = []
-    repeated = _repeated_interchanges(reads)
-    for name, made in reads:
-        for problem in (*made.problems, *repeated.get(name, [])):
-            if options.rules is None or problem.code in options.rules:
-                found = rules[problem.code]
-                findings.append(
-                    finding(
-                        found,
-                        name,
-                        problem.place,
-                        problem.message,
-                        problem.hint,
-                        found.severity,
-                        {"claim_id": problem.claim_id},
-                        None,
-                        fix=correction(problem),
-                    )
-                )
-    evaluation = Evaluation(table, reads, options.show_phi, given)
-    for rule in chosen:
-        evaluation.add(rule)
-    findings += evaluation.findings()
-    unreadable = [(n, u) for n, r in reads for u in r.unreadable]
-    report = Report(findings, evaluation.not_checked, unreadable, {}, at_risk=evaluation.charges())
-    present = table.filter(~pl.col("past"))
-    checked = present["claim_key"].n_unique()
-    last = codeset.icd10cm_last_day()
-    if later := present.filter(pl.col("service_date") > last).height:
-        report.notes.append(
-            f"ICD-10-CM is loaded to {last}, and {later:,} service lines are later: codes that were good then are "
-            "taken as good; import the next release with `claimlint codesets import icd10cm FILE`"
+    def _shelve(self, number: int, made: Read) -> None:
+        table = _typed(made, number, past=False)
+        first = table["service_date"].min()
+        made.first_day = first if isinstance(first, dt.date) else None
+        self._shelf.put(number, table)
+        made.lines = table.clear()
+
+    def _take(self, name: str, number: int, made: Read) -> None:
+        self.files[name] = None
+        self._reads[number] = name, made
+        self._notes += [f"{name}: {note}" for note in made.notes]
+        if made.first_day and (self._first is None or made.first_day < self._first):
+            self._first = made.first_day
+
+    def report(self) -> Report:
+        """Lint all that was taken in."""
+        parts = list(in_order(self._lint, range(self._shelf.parts)))
+        hits = [each for part in parts for each in part.hits]
+        not_checked: Counter[NotChecked] = Counter()
+        for part in parts:
+            not_checked.update(part.not_checked)
+        for group in self._shelf.groups if len(parts) > 1 else ():
+            hits += self._lint_joint(group, parts, not_checked)
+        report = Report(
+            self._found(hits),
+            sorted((_counted(n, count) for n, count in not_checked.items()), key=lambda n: (n.code, n.reason)),
+            [(name, u) for name, made in self._reads.values() for u in made.unreadable],
+            {},
+            self._all_notes(sum(part.later for part in parts)),
+            pl.DataFrame(
+                {"charge": np.concatenate([p.charges for p in parts]),
+                 "at_risk": np.concatenate([p.at_risk for p in parts])},
+                schema={"charge": pl.Int64, "at_risk": pl.Boolean},
+            ),
+        )  # fmt: skip
+        risk = report.at_risk
+        report.summary = {
+            "claims_read": sum(made.claims for _, made in self._reads.values()),
+            "claims_checked": sum(part.claims for part in parts),
+            "service_lines": sum(made.service_lines for _, made in self._reads.values()),
+            "charges": dollars(int(risk["charge"].sum())),
+            "charges_at_risk": dollars(int(risk.filter("at_risk")["charge"].sum())),
+            "rules_run": len(self._rules) - len({n.code for n in report.not_checked if n.whole}),
+        }
+        return report
+
+    def _all_notes(self, later: int) -> list[str]:
+        given = (self._given.authorizations, self._given.documentation, self._given.fees)
+        notes = [f"{register.name}: {note}" for register in given if register for note in register.notes]
+        notes = self._notes + notes + self._history_notes
+        if later:
+            notes.append(
+                f"ICD-10-CM is loaded to {codeset.icd10cm_last_day()}, and {later:,} service lines are later: codes "
+                "that were good then are taken as good; import the next release with `claimlint codesets import "
+                "icd10cm FILE`"
+            )
+        return notes
+
+    def _lint(self, number: int) -> _Part:
+        """Lint a part of the lines by all rules, but for groups of lines that are in several parts."""
+        table, options, given = _with_past(self._shelf.part(number)), self._options, self._given
+        if options.first_day and self._first:
+            table, options, given = _moved(table, options, given, options.first_day - self._first)
+        table = enrich(table, options, given)
+        groups = self._shelf.groups if self._shelf.parts > 1 else ()
+        spanning = [in_groups(group, self._shelf.spanning(group)).alias(_spans(group)) for group in groups]
+        table = table.with_columns(spanning)
+        evaluation = Evaluation(table, self._reads, given)
+        for rule in self._rules:
+            evaluation.add(rule, ~pl.col(_spans(rule.across)) if rule.across in groups else None)
+        evaluation.run()
+        joint = pl.DataFrame()
+        if groups:
+            # A finding may put a whole claim or session at risk, so these come along whole.
+            spans = [pl.col(_spans(group)).any().over(k) for group in groups for k in ("claim_key", "session_key")]
+            needed = evaluation.needed([r for r in self._rules if r.across in groups])
+            needed |= {_spans(group) for group in groups} | {"row"}
+            joint = table.filter(pl.any_horizontal(spans)).select(c for c in table.columns if c in needed)
+        risk = evaluation.charges()
+        present = table.filter(~pl.col("past"))
+        return _Part(
+            _by_read(evaluation.hits()),
+            risk["row"].to_numpy(),
+            risk["charge"].to_numpy(),
+            risk["at_risk"].to_numpy().copy(),
+            joint,
+            present["claim_key"].n_unique(),
+            present.filter(pl.col("service_date") > codeset.icd10cm_last_day()).height,
+            evaluation.not_checked,
         )
-    report.summary = {
-        "claims_read": sum(r.claims for _, r in reads),
-        "claims_checked": checked,
-        "service_lines": sum(r.service_lines for _, r in reads),
-        "charges": dollars(int(present["charge"].sum() or 0)),
-        "charges_at_risk": dollars(int(report.at_risk.filter("at_risk")["charge"].sum())),
-        "rules_run": len(chosen) - len({n.code for n in evaluation.not_checked if n.whole}),
-    }
-    return report
+
+    def _lint_joint(
+        self, group: tuple[str, ...], parts: Sequence[_Part], not_checked: Counter[NotChecked]
+    ) -> list[tuple[int, pl.DataFrame]]:
+        """Lint the lines of this group's groups that are in several parts, by the rules that are about them."""
+        frames = [p.joint.with_columns(pl.lit(n).alias("part")) for n, p in enumerate(parts) if p.joint.height]
+        if not frames:
+            return []
+        table = pl.concat(frames).rename({"row": "part_row"}).sort(~pl.col("past"), "file_no", "part_row")
+        table = table.with_row_index("row")
+        evaluation = Evaluation(table, self._reads, self._given)
+        for rule in self._rules:
+            if rule.across == group:
+                evaluation.add(rule, pl.col(_spans(group)))
+        evaluation.run()
+        risk = evaluation.charges().filter("at_risk")
+        where = table[risk["row"]].select("part", "part_row")
+        for (number,), rows in where.partition_by("part", as_dict=True).items():
+            own = parts[int(number)]
+            own.at_risk[np.isin(own.rows, rows["part_row"].to_numpy())] = True
+        for record in evaluation.not_checked:
+            not_checked.setdefault(record, 0)
+        return _by_read(evaluation.hits())
+
+    def _found(self, hits: list[tuple[int, pl.DataFrame]]) -> Sequence[Finding]:
+        """Everything found, each at its place, in the order of files, lines and columns."""
+        by_read: dict[int, list[pl.DataFrame]] = {}
+        for number, frame in hits:
+            by_read.setdefault(number, []).append(frame)
+        rules, wanted = all_rules(), {rule.code for rule in self._rules}
+        repeated = _repeated_interchanges(self._reads.values())
+
+        def found(number: int) -> list[Finding]:
+            name, made = self._reads[number]
+            problems = [p for p in (*made.problems, *repeated.get(name, ())) if p.code in wanted]
+            result = list(of_reader(name, problems, rules))
+            if frames := by_read.pop(number, None):
+                result += located(pl.concat(frames), name, made, rules, show_phi=self._options.show_phi)
+            return sorted(result, key=order)
+
+        result = Findings()
+        result.add([file_finding(*each) for each in self.failed])
+        for findings in in_order(found, sorted(self._reads, key=lambda n: (self._reads[n][0], n))):
+            result.add(findings)
+        return result.settled()
 
 
-def _repeated_interchanges(reads: Sequence[tuple[str, Read]]) -> dict[str, list[Problem]]:
+def in_order(work: Callable[[_In], _Out], items: Iterable[_In]) -> Iterator[_Out]:
+    """`work` done on each item by as many threads as there are processors; only a few results wait to be taken."""
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        waiting: deque[Future[_Out]] = deque()
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > _WORKERS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _spans(group: tuple[str, ...]) -> str:
+    return f"spans_{'_'.join(group)}"
+
+
+def _by_read(hits: pl.DataFrame) -> list[tuple[int, pl.DataFrame]]:
+    if not hits.height:
+        return []
+    return [(int(number), frame) for (number,), frame in hits.partition_by("file_no", as_dict=True).items()]
+
+
+def _counted(record: NotChecked, count: int) -> NotChecked:
+    return replace(record, reason=record.reason.replace("{count}", f"{count:,}"))
+
+
+def _repeated_interchanges(reads: Iterable[tuple[str, Read]]) -> dict[str, list[Problem]]:
     """By file, the interchanges that were read before in this run: mostly yesterday's batch once more."""
     result: dict[str, list[Problem]] = {}
     first: dict[str, str] = {}
@@ -176,49 +360,39 @@ def _repeated_interchanges(reads: Sequence[tuple[str, Read]]) -> dict[str, list[
     return result
 
 
-def _table(reads: Sequence[tuple[str, Read]]) -> pl.DataFrame:
-    """All files' rows, typed, with `file_no`, `row` and the keys that rules group by."""
-    frames = []
-    for number, (_, made) in enumerate(reads):
-        keep = [c.name for c in lines.COLUMNS if c.name in made.lines.columns]
-        raw = made.lines.select(*keep, *(pl.col(p).cast(pl.Int64) for p in lines.POSITIONS))
-        typed = lines.typed(raw, lines.COLUMNS, compact_dates=made.compact_dates, day_first=made.day_first)
-        frames.append(
-            typed.with_columns(
-                pl.lit(number, pl.Int32).alias("file_no"),
-                pl.lit("pointers" in made.columns).alias("has_pointers"),
-                pl.lit(made.format).alias("form"),
-            )
-        )
-    names = frames[0].columns
-    return pl.concat([f.select(names) for f in frames])
+def _typed(made: Read, number: int, *, past: bool) -> pl.DataFrame:
+    """A read's rows, typed, with what rules ask of the file and its number (`file_no`)."""
+    keep = [c.name for c in lines.COLUMNS if c.name in made.lines.columns]
+    raw = made.lines.select(*keep, *(pl.col(p).cast(pl.Int64) for p in lines.POSITIONS))
+    typed = lines.typed(raw, lines.COLUMNS, compact_dates=made.compact_dates, day_first=made.day_first)
+    typed = typed.select(sorted(typed.columns))  # those of all reads are alike
+    return typed.with_columns(
+        pl.lit(number, pl.Int32).alias("file_no"),
+        pl.lit("pointers" in made.columns).alias("has_pointers"),
+        pl.lit(made.format).alias("form"),
+        pl.lit(past).alias("past"),
+    )
 
 
-def _with_past(table: pl.DataFrame, files: int) -> pl.DataFrame:
-    """The rows numbered, those of files from number `files` on as `past`.
+def _with_past(table: pl.DataFrame) -> pl.DataFrame:
+    """The rows numbered, those of earlier exports (`past`) first, so that of two equal lines the run's is the second.
 
-    An earlier export often holds claims of the run again, or of another earlier export: each claim counts once. What is
-    past comes first, so that of two equal lines the run's is the second.
+    An earlier export often holds claims of the run again, or of another earlier export: each claim counts once.
     """
-    past = pl.col("file_no") >= files
-    table = table.with_columns(past.alias("past"))
     if table["past"].any():
         claim = ["claim_id", "member_id"]
-        earlier = table.filter("past").join(table.filter(~past), on=claim, how="anti", nulls_equal=True)
+        earlier, present = table.filter("past"), table.filter(~pl.col("past"))
+        earlier = earlier.join(present, on=claim, how="anti", nulls_equal=True)
         same = [*claim, "service_line", "service_date", "procedure", "charge"]
         earlier = earlier.unique(same, keep="first", maintain_order=True)
-        table = pl.concat([earlier, table.filter(~past)])
+        table = pl.concat([earlier, present])
     return table.with_row_index("row")
 
 
 def _moved(
-    table: pl.DataFrame, options: Options, given: registers.Registers
+    table: pl.DataFrame, options: Options, given: registers.Registers, by: dt.timedelta
 ) -> tuple[pl.DataFrame, Options, registers.Registers]:
     """The same care at another time: every date but that of birth moved by the same days (see `Options.first_day`)."""
-    first = table.filter(~pl.col("past"))["service_date"].min()
-    if not isinstance(first, dt.date) or options.first_day is None:
-        return table, options, given
-    by = options.first_day - first
 
     def move(frame: pl.DataFrame) -> pl.DataFrame:
         dates = [c for c, kind in frame.schema.items() if kind == pl.Date and c != "patient_birth_date"]
@@ -267,8 +441,9 @@ def enrich(table: pl.DataFrame, options: Options, given: registers.Registers) ->
 
 def seen(reads: Sequence[tuple[str, Read]], options: Options, given: registers.Registers, view: str) -> pl.DataFrame:
     """The table of these files as rules of a view see it, with every column."""
-    table = enrich(_with_past(_table(reads), len(reads)), options, given)
-    return Evaluation(table, reads, options.show_phi, given).view(view, set(table.columns))
+    frames = [_typed(made, number, past=False) for number, (_, made) in enumerate(reads)]
+    table = enrich(_with_past(pl.concat(frames)), options, given)
+    return Evaluation(table, dict(enumerate(reads)), given).view(view, set(table.columns))
 
 
 def file_finding(name: str, code: str, message: str) -> Finding:
@@ -293,11 +468,6 @@ def _registers(options: Options) -> registers.Registers:
         except NotClaims as error:
             raise CannotRun(f"{path}: {error}") from None
     return registers.Registers(**made)
-
-
-def _order(report: Report) -> None:
-    report.findings.sort(key=lambda f: (f.file, f.place.line, f.place.column, f.code, f.message))
-    report.not_checked.sort(key=lambda n: (n.code, n.reason))
 
 
 def _summary(report: Report, files: int, seconds: float) -> dict[str, Any]:

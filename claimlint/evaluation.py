@@ -1,19 +1,21 @@
-"""Rules over the table: what each can check, what it finds, where that stands, and what is at risk by it."""
+"""Rules over the table: what each can check, what it finds, and what is at risk by it."""
 
 from __future__ import annotations
 
 import itertools
+import pickle
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from claimlint import codeset, lines, policy, registers, vocabulary
-from claimlint.findings import Edit, Finding, Fix, NotChecked, Severity, fingerprint
-from claimlint.readers import Place, Problem, Read
+from claimlint.findings import NotChecked
+from claimlint.hits import Correction, Replacement
+from claimlint.readers import Read
 from claimlint.rules import Finds, Rule
 
 # What a finding puts at risk when it is about more than one line: the claim's charges, or the patient's day's.
@@ -34,11 +36,10 @@ class Evaluation:
     def __init__(
         self,
         table: pl.DataFrame,
-        reads: Sequence[tuple[str, Read]],
-        show_phi: bool,
+        reads: Mapping[int, tuple[str, Read]],
         given: registers.Registers,
     ) -> None:
-        self._table, self._reads, self._show_phi = table, reads, show_phi
+        self._table, self._reads = table, reads
         of_kind = {prefix: getattr(given, kind) for prefix, (kind, *_) in registers.KINDS.items()}
         self._has = {prefix: each and each.columns for prefix, each in of_kind.items()}
         self._cases: dict[str, list[tuple[Rule, Finds]]] = {}
@@ -46,10 +47,13 @@ class Evaluation:
         self._risk_keys: dict[tuple[str, ...], list[pl.DataFrame]] = {}
         unknown = table.filter(pl.col("payer_class").is_null() & ~pl.col("past"))
         self._unknown_payers = unknown["claim_key"].n_unique()
-        self.not_checked: list[NotChecked] = []
+        self._case = 0
+        self._hits_found: list[pl.DataFrame] = []
+        # With how many it is about, where `{count}` stands in the reason.
+        self.not_checked: Counter[NotChecked] = Counter()
 
-    def add(self, rule: Rule) -> None:
-        """Take a rule in, without what the files and registers at hand do not let it check."""
+    def add(self, rule: Rule, only: pl.Expr | None = None) -> None:
+        """Take a rule in (for `only` these rows), without what the files and registers do not let it check."""
         try:
             conditions = rule.conditions()
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything, and takes no other rule with it
@@ -62,10 +66,13 @@ class Evaluation:
                 self._cannot(rule, *register, whole=len(conditions) == 1)
                 continue
             when = finds.when & ~pl.col("past")
+            if only is not None:
+                when = when & only
             absent = self._missing_columns(roots)
             if absent:
                 without = sorted(absent)
-                files = ", ".join(self._reads[n][0] for n in without[:3]) + (" …" if len(without) > 3 else "")
+                names = list(dict.fromkeys(self._reads[n][0] for n in without))
+                files = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
                 columns = sorted(set().union(*absent.values()))
                 headings = "; ".join(
                     f"{c} (such as {lines.BY_NAME[c].headings[0]!r})" if lines.BY_NAME[c].headings else c
@@ -84,9 +91,10 @@ class Evaluation:
         if self._unknown_payers and (rule.payers or rule.policy):
             self._cannot(
                 rule,
-                f"the payer class of {self._unknown_payers:,} claims is not known",
+                "the payer class of {count} claims is not known",
                 f"fill the claim filing indicator (SBR09), or say --payer with one of {', '.join(policy.CLASSES)}",
                 whole=False,
+                count=self._unknown_payers,
             )
 
     def _failed(self, rule: Rule, error: Exception) -> None:
@@ -96,10 +104,8 @@ class Evaluation:
         # The error's own text may quote a claim.
         self._cannot(rule, f"the rule failed ({type(error).__name__})", f"correct it: {rule.origin}", whole=True)
 
-    def _cannot(self, rule: Rule, reason: str, enable: str, *, whole: bool) -> None:
-        record = NotChecked(rule.code, rule.name, reason, enable, whole)
-        if record not in self.not_checked:
-            self.not_checked.append(record)
+    def _cannot(self, rule: Rule, reason: str, enable: str, *, whole: bool, count: int = 0) -> None:
+        self.not_checked[NotChecked(rule.code, rule.name, reason, enable, whole)] += count
 
     def _missing_register(self, roots: set[str]) -> tuple[str, str] | None:
         for prefix, (kind, what, *_) in registers.KINDS.items():
@@ -114,7 +120,10 @@ class Evaluation:
     def _missing_columns(self, roots: set[str]) -> dict[int, set[str]]:
         """By number, the files that lack columns which are needed."""
         needed = roots & set(lines.BY_NAME)
-        return {n: lacking for n, (_, made) in enumerate(self._reads) if (lacking := needed - made.columns)}
+        lacks = {columns: needed - columns for columns in {made.columns for _, made in self._reads.values()}}
+        if not any(lacks.values()):
+            return {}
+        return {n: lacks[made.columns] for n, (_, made) in self._reads.items() if lacks[made.columns]}
 
     def view(self, view: str, columns: set[str]) -> pl.DataFrame:
         """The table as a view sees it. One with a row per modifier, diagnosis or pointer has only these columns."""
@@ -140,41 +149,37 @@ class Evaluation:
                 table = table.hstack(codeset.excluded(table["diagnosis"], before))
         return table
 
-    def findings(self) -> list[Finding]:
-        """All findings of all cases, in no particular order."""
-        result: list[Finding] = []
+    def run(self) -> None:
+        """Evaluate all cases: `hits` then has what they find."""
         for view, cases in self._cases.items():
             expressions = [e for _, finds in cases for e in (finds.when, *(finds.values or {}).values())]
             table = self.view(view, {root for e in expressions for root in e.meta.root_names()})
             schema = dict(self._table.schema) | dict(table.schema)
-            result += self._found(view, table, schema, [case for case in cases if not case[0].origin])
+            self._found(view, table, schema, [case for case in cases if not case[0].origin])
             for rule, finds in (case for case in cases if case[0].origin):
                 try:
-                    result += self._found(view, table, schema, [(rule, finds)])
+                    self._found(view, table, schema, [(rule, finds)])
                 except Exception as error:  # noqa: BLE001 - see `add`
                     self._failed(rule, error)
-        return result
 
     def _found(
         self, view: str, table: pl.DataFrame, schema: dict[str, pl.DataType], cases: Sequence[tuple[Rule, Finds]]
-    ) -> list[Finding]:
-        """What these cases find: all conditions in one query, then what is shown of those that hold somewhere."""
+    ) -> None:
+        """All conditions in one query, then what is shown of those that hold somewhere."""
         masks = table.lazy().select(finds.when.alias(str(i)) for i, (_, finds) in enumerate(cases)).collect()
         hit = [(i, rule, finds) for i, (rule, finds) in enumerate(cases) if masks[str(i)].any()]
         # Windows in `values` look at the whole view, so they are worked out before the hits are taken.
         named = [(i, name, e) for i, _, finds in hit for name, e in (finds.values or {}).items()]
         values = table.lazy().select(e.alias(f"{i} {name}") for i, name, e in named).collect()
-        result: list[Finding] = []
         for i, rule, finds in hit:
             where = masks[str(i)].arg_true()
             if finds.unchecked:
-                self._cannot(rule, finds.unchecked.format(count=f"{len(where):,}"), finds.hint, whole=False)
+                self._cannot(rule, finds.unchecked, finds.hint, whole=False, count=len(where))
                 continue
             own = values.select(pl.col(f"{i} {name}").alias(name) for name in finds.values or {})
-            result += self._hits(view, table, schema, rule, finds, where, own)
-        return result
+            self._take(view, table, schema, rule, finds, where, own)
 
-    def _hits(
+    def _take(
         self,
         view: str,
         table: pl.DataFrame,
@@ -183,7 +188,7 @@ class Evaluation:
         finds: Finds,
         where: pl.Series,
         values: pl.DataFrame,
-    ) -> list[Finding]:
+    ) -> None:
         shown = self._shown(view, rule, finds, schema | dict(values.schema))
         asked = {root for e in (*shown, *self._fixed(view, rule, finds, schema)) for root in e.meta.root_names()}
         asked = (asked | {"row", *_WIDE.get(view, ())}) - set(values.columns)
@@ -195,7 +200,7 @@ class Evaluation:
             hits = hits.hstack(values[where])
         if view in _ONE:
             hits = hits.unique(_WIDE[view], keep="first", maintain_order=True)
-        return self._of(view, rule, finds, hits, hits.select(shown), schema)
+        self._of(view, rule, finds, hits, hits.select(shown), schema)
 
     def _shown(self, view: str, rule: Rule, finds: Finds, schema: Mapping[str, pl.DataType]) -> list[pl.Expr]:
         """What a finding says of a hit."""
@@ -212,7 +217,7 @@ class Evaluation:
         return [
             *map(pl.col, _OF_HIT),
             pl.col(_CHARGE.get(view, "charge")).alias("cents"),
-            (pl.col("index") if view in _INDEXED else pl.lit(-1)).alias("index"),
+            (pl.col("index") if view in _INDEXED else pl.lit(-1)).cast(pl.Int32).alias("index"),
             template(finds.message or rule.message, schema).alias("message"),
             hint.alias("hint"),
             severity.alias("severity"),
@@ -226,39 +231,46 @@ class Evaluation:
         hits: pl.DataFrame,
         wanted: pl.DataFrame,
         schema: Mapping[str, pl.DataType],
-    ) -> list[Finding]:
+    ) -> None:
         at_risk = hits.filter(wanted["severity"] != "info")
         if keys := _WIDE.get(view):
             self._risk_keys.setdefault(tuple(keys), []).append(at_risk.select(keys))
         else:
             self._risk[at_risk["row"].to_numpy()] = True
-        field_name = finds.field or rule.field
         corrections = self._corrections(rule, finds, view, hits, schema)
-        # A value of the claim that several of its lines repeat stands at one place and is one finding.
-        at_place: dict[tuple[object, ...], Finding] = {}
-        for at, row in enumerate(wanted.iter_rows(named=True)):
-            name, made = self._reads[row["file_no"]]
-            positions = {p: row[p] for p in lines.POSITIONS}
-            place = made.locate(positions, field_name, row["index"], self._show_phi)
-            cents = row["cents"]
-            key = (name, place.line, place.column, place.element, row["claim_key"], row["message"])
-            if (first := at_place.get(key)) is not None:
-                cents = (first.charge_cents or 0) + (cents or 0)
-                at_place[key] = replace(first, charge_cents=cents, service_line=None, procedure=None)
-                continue
-            at_place[key] = finding(
-                rule,
-                name,
-                place,
-                row["message"],
-                row["hint"],
-                row["severity"],
-                row,
-                cents,
-                field_name,
-                corrections.get(at),
-            )
-        return list(at_place.values())
+        self._case += 1
+        told = wanted.select(
+            pl.lit(rule.code).alias("code"),
+            pl.lit(self._case, pl.Int32).alias("case"),
+            pl.lit(finds.field or rule.field).alias("column"),
+            *wanted.columns,
+            pl.Series("correction", [corrections.get(at) for at in range(wanted.height)], pl.Binary),
+        )
+        self._hits_found.append(told)
+
+    def needed(self, rules: Sequence[Rule]) -> set[str]:
+        """The columns of the table that these rules, and what is said of their hits, rest on."""
+        schema = self._table.schema
+        found = {
+            "past",
+            "payer_class",
+            "charge",
+            *_OF_HIT,
+            *_CHARGE.values(),
+            *(k for keys in _WIDE.values() for k in keys),
+        }
+        for rule in rules:
+            for finds in rule.conditions():
+                view = finds.view or rule.view
+                values = finds.values or {}
+                shown = self._shown(view, rule, finds, {**schema, **dict.fromkeys(values, pl.String())})
+                expressions = (finds.when, *values.values(), *shown, *self._fixed(view, rule, finds, schema))
+                found |= {root for e in expressions for root in e.meta.root_names()}
+        return found
+
+    def hits(self) -> pl.DataFrame:
+        """A row for every row that a condition holds for; see `hits.located` for its columns."""
+        return pl.concat(self._hits_found) if self._hits_found else pl.DataFrame()
 
     def _fixed(self, view: str, rule: Rule, finds: Finds, schema: Mapping[str, pl.DataType]) -> list[pl.Expr]:
         """What a fix of a hit is; nothing for a condition without one."""
@@ -281,91 +293,42 @@ class Evaluation:
 
     def _corrections(
         self, rule: Rule, finds: Finds, view: str, hits: pl.DataFrame, schema: Mapping[str, pl.DataType]
-    ) -> dict[int, Fix]:
-        """By its number among the hits, the fix of each that has one."""
+    ) -> dict[int, bytes]:
+        """By its number among the hits, the pickled `Correction` of each that has one."""
         if finds.fix is None:
             return {}
-        column = finds.field or rule.field
         rows = hits.select(self._fixed(view, rule, finds, schema)).with_row_index("at")
         # Every row of a claim repeats what is the claim's.
         alike: dict[int, list[dict[str, int]]] = {}
         if view in ("claim", "diagnoses"):
-            csvs = [n for n, (_, made) in enumerate(self._reads) if made.format == "csv"]
+            csvs = [n for n, (_, made) in self._reads.items() if made.format == "csv"]
             keys = rows.filter(pl.col("new").is_not_null() & pl.col("file_no").is_in(csvs))["claim_key"]
             same = self._table.filter(pl.col("claim_key").is_in(keys.implode()))
             for each in same.select("claim_key", "row", *lines.POSITIONS).iter_rows(named=True):
                 alike.setdefault(each["claim_key"], []).append(each)
         result = {}
         for row in rows.filter(pl.col("new").is_not_null()).iter_rows(named=True):
-            made = self._reads[row["file_no"]][1]
             others = [each for each in alike.get(row["claim_key"], ()) if each["row"] != row["row"]]
             spots = [{p: each[p] for p in lines.POSITIONS} for each in (row, *others)]
             entries = [row["old"], row["new"]]
             if not row["new"]:  # what follows moves up, and the list's last place is emptied
                 entries = [*row["entries"][row["index"] :], ""]
             edits = [
-                Edit(made.locate(spot, column, row["index"] + k, self._show_phi), old, new, also=n > 0)
+                Replacement(spot, row["index"] + k, old, new, also=n > 0)
                 for n, spot in enumerate(spots)
                 for k, (old, new) in enumerate(itertools.pairwise(entries))
             ]
-            private = column in lines.BY_NAME and lines.BY_NAME[column].phi
-            result[row["at"]] = Fix(not row["unsafe"], row["new"], tuple(edits), private, made.separator)
+            result[row["at"]] = pickle.dumps(Correction(not row["unsafe"], row["new"], edits))
         return result
 
     def charges(self) -> pl.DataFrame:
-        """A row per service line of the run: charge (US cents), and `at_risk` if it has an error or a warning."""
+        """A row per service line of the run: row, charge (US cents), `at_risk` if it has an error or a warning."""
         for keys, frames in self._risk_keys.items():
             hit = pl.concat(frames).unique().with_columns(hit=True)
             found = self._table.select(keys).join(hit, on=keys, how="left", maintain_order="left")["hit"]
             self._risk |= found.fill_null(False).to_numpy()
-        risk = self._table.select("past", "charge").with_columns(at_risk=pl.Series(self._risk, dtype=pl.Boolean))
-        return risk.filter(~pl.col("past")).select(pl.col("charge").fill_null(0), "at_risk")
-
-
-def finding(
-    rule: Rule,
-    file: str,
-    place: Place,
-    message: str,
-    hint: str,
-    severity: Severity,
-    row: Mapping[str, Any],
-    cents: int | None,
-    field_name: str = "",
-    fix: Fix | None = None,
-) -> Finding:
-    """A rule's finding at a place. `row` has what is known of the claim or line; `cents` are at risk by it."""
-    claim, line = row.get("claim_id"), row.get("service_line")
-    procedure, date = row.get("procedure"), row.get("service_date")
-    mark = fingerprint(rule.code, claim, date, procedure, line, field_name, message)
-    return Finding(
-        rule.code,
-        rule.name,
-        severity,
-        message,
-        hint,
-        file,
-        place,
-        claim,
-        line,
-        procedure,
-        date,
-        row.get("payer_class"),
-        cents,
-        rule.snip,
-        rule.carc,
-        rule.source,
-        mark,
-        fix,
-    )
-
-
-def correction(problem: Problem) -> Fix | None:
-    """The fix of a reader's finding. A wrong count may mean that something was lost, so none is safe."""
-    if problem.correction is None:
-        return None
-    old, new = problem.correction
-    return Fix(False, new, (Edit(problem.place, old, new),), private=False, separator="")
+        risk = self._table.select("row", "past", "charge").with_columns(at_risk=pl.Series(self._risk, dtype=pl.Boolean))
+        return risk.filter(~pl.col("past")).select("row", pl.col("charge").fill_null(0), "at_risk")
 
 
 def template(text: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:

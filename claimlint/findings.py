@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import bisect
 import datetime as dt
 import hashlib
+import heapq
+import pickle
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -115,6 +120,65 @@ class NotChecked:
     whole: bool
 
 
+def order(f: Finding) -> tuple[str, int, int, str, str]:
+    """How findings are sorted: by file, place, rule and message."""
+    return f.file, f.place.line, f.place.column, f.code, f.message
+
+
+class Findings(Sequence[Finding]):
+    """The findings of a large run, in order: packed, and unpacked a few at a time as they are gone through.
+
+    Sorted lists are added; one that goes on where an earlier one ended is put behind it, so that few have to be merged.
+    """
+
+    _FEW, _PACKED = 20_000, 500
+
+    def __init__(self) -> None:
+        self._plain: list[Finding] = []
+        self._runs: list[list[bytes]] = []
+        self._last: list[tuple[str, int, int, str, str]] = []
+        self._count = 0
+
+    def add(self, found: Sequence[Finding]) -> None:
+        """Add sorted findings."""
+        self._count += len(found)
+        self._plain += found
+        if self._count > self._FEW or self._runs:
+            self._pack(sorted(self._plain, key=order))
+            self._plain = []
+
+    def settled(self) -> Sequence[Finding]:
+        """All of them: as a list where there are few."""
+        return self if self._runs else sorted(self._plain, key=order)
+
+    def _pack(self, found: list[Finding]) -> None:
+        for run in range(len(self._runs) + 1):
+            if not found:
+                return
+            if run == len(self._runs):
+                self._runs.append([])
+                self._last.append(("", 0, 0, "", ""))
+            first = bisect.bisect_left(found, self._last[run], key=order)
+            own, found = found[first:], found[:first]
+            for at in range(0, len(own), self._PACKED):
+                self._runs[run].append(zlib.compress(pickle.dumps(own[at : at + self._PACKED]), 1))
+            if own:
+                self._last[run] = order(own[-1])
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Finding]:
+        def unpacked(run: list[bytes]) -> Iterator[Finding]:
+            for packed in run:
+                yield from pickle.loads(zlib.decompress(packed))  # noqa: S301 - our own
+
+        return heapq.merge(*map(unpacked, self._runs), key=order)
+
+    def __getitem__(self, at: Any) -> Any:
+        return list(self)[at]
+
+
 @dataclass
 class Report:
     """What a run found, what it could not read and what it could not check.
@@ -122,7 +186,7 @@ class Report:
     `at_risk` has a row per service line: charge (US cents), and whether it has an error or a warning.
     """
 
-    findings: list[Finding]
+    findings: Sequence[Finding]
     not_checked: list[NotChecked]
     unreadable: list[tuple[str, Unreadable]]
     summary: dict[str, Any]

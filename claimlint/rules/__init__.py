@@ -85,6 +85,7 @@ class Rule:
     optional: tuple[str, ...]
     function: Callable[[], pl.Expr | Finds | list[Finds]] | None
     doc: str
+    across: tuple[str, ...] = ()  # columns by which it groups lines of several patients
     corrected_by_reader: bool = False  # its findings may carry an unsafe fix, though it has no conditions
     origin: str = ""  # where a rule of the user's own is from: `claimlint.toml:12`, or the plug-in's name
 
@@ -123,6 +124,7 @@ def rule(
     payers: Iterable[str] = (),
     policy: Iterable[str] = (),
     optional: Iterable[str] = (),
+    across: Iterable[str] = (),
 ) -> Callable[[Callable[[], pl.Expr | Finds | list[Finds]]], Rule]:
     """Make a rule of a function; see `Rule` for the arguments. Raises ValueError for a code that is taken."""
 
@@ -145,6 +147,7 @@ def rule(
             tuple(optional),
             function,
             inspect.cleandoc(function.__doc__ or ""),
+            tuple(across),
         )
         _REGISTRY[code] = made
         return made
@@ -158,7 +161,7 @@ def reader_rule(
     """A rule whose findings the readers give themselves, since only they see the bytes."""
     about = inspect.cleandoc(doc)
     made = Rule(
-        code, name, "error", snip, carc, "", "", "", source, "line", (), (), (), None, about, corrected_by_reader
+        code, name, "error", snip, carc, "", "", "", source, "line", (), (), (), None, about, (), corrected_by_reader
     )
     _REGISTRY[code] = made
     return made

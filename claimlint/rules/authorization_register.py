@@ -58,6 +58,7 @@ def prior_authorization_unknown() -> pl.Expr:
     message="{procedure} on {service_date} is before authorization {prior_authorization} begins, on {auth_valid_from}",
     hint="ask the payer to change the authorization's dates, or bill under the one that covers the day",
     source="X12N 005010X222A1 loops 2300 and 2400 REF*G1; the payer's approval",
+    across=("prior_authorization",),
     optional=("service_date_to",),
 )
 def service_outside_authorized_dates() -> list[Finds]:
@@ -253,6 +254,7 @@ _FEW_VISITS, _FEW_DAYS = 2, 14
     message="authorization {prior_authorization} has {visits_left} of {auth_visits} visits left after {service_date}",
     hint="ask the payer for more visits now, with the progress so far, before treatment goes on without one",
     source="X12N 005010X222A1 loops 2300 and 2400 REF*G1; the payer's approval",
+    across=("prior_authorization",),
     optional=("frequency_code", "auth_valid_from", "auth_procedures", "auth_visits"),
 )
 def authorization_running_out() -> list[Finds]:

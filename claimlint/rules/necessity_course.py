@@ -388,6 +388,7 @@ def _minute(column: str) -> pl.Expr:
     source="Medicare Benefit Policy Manual ch. 15 §230 (one-on-one services and group therapy); CMS billing scenarios "
     "for therapy",
     optional=("rendering_npi",),
+    across=("service_date",),
 )
 def overlapping_sessions() -> Finds:
     """Two patients' one-on-one sessions at one time with one provider.

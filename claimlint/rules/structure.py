@@ -266,6 +266,7 @@ def non_positive_amount() -> list[Finds]:
     message="the claim id {claim_id} stands on {claims_with_id} different claims of this run",
     hint="give each claim its own patient control number, or take the repeated claim out",
     source="X12N 005010X222A1 CLM01",
+    across=("claim_id",),
 )
 def duplicate_claim_id() -> Finds:
     """One patient control number on different claims in a run.

@@ -1,0 +1,121 @@
+"""What rules find, and findings made of it: each at its exact place, with its fix."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from claimlint import lines
+from claimlint.findings import Edit, Finding, Fix, Severity, fingerprint
+from claimlint.readers import Place, Problem, Read
+from claimlint.rules import Rule
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """One text for another, where a value of the row at `positions` stands; see `findings.Edit`."""
+
+    positions: dict[str, int]
+    index: int
+    old: str
+    new: str
+    also: bool
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A fix that is not yet placed; see `findings.Fix`."""
+
+    safe: bool
+    text: str
+    replacements: list[Replacement]
+
+
+def located(hits: pl.DataFrame, name: str, made: Read, rules: Mapping[str, Rule], *, show_phi: bool) -> list[Finding]:
+    """Findings of hits that are all in this read of the file `name`, in their order.
+
+    `hits` has a row for each row of the table that a condition of a rule holds for: code (of the rule), case (numbers
+    the conditions), column (at fault), `lines.POSITIONS`, index (in a list, or -1), claim_key, message, hint, severity,
+    cents (at risk), correction (a pickled `Correction`, or null), and what a finding says of its claim and line.
+
+    A value of the claim that several of its lines repeat stands at one place and is one finding.
+    """
+    at_place: dict[tuple[object, ...], Finding] = {}
+    for row in hits.iter_rows(named=True):
+        column = row["column"]
+        place = made.locate({p: row[p] for p in lines.POSITIONS}, column, row["index"], show_phi)
+        key = (row["case"], place.line, place.column, place.element, row["claim_key"], row["message"])
+        if (first := at_place.get(key)) is not None:
+            cents = (first.charge_cents or 0) + (row["cents"] or 0)
+            at_place[key] = replace(first, charge_cents=cents, service_line=None, procedure=None)
+            continue
+        fix = None
+        if row["correction"] is not None:
+            fix = _placed(pickle.loads(row["correction"]), column, made, show_phi)  # noqa: S301 - our own
+        rule = rules[row["code"]]
+        at_place[key] = finding(
+            rule, name, place, row["message"], row["hint"], row["severity"], row, row["cents"], column, fix
+        )
+    return list(at_place.values())
+
+
+def _placed(correction: Correction, column: str, made: Read, show_phi: bool) -> Fix:
+    edits = tuple(
+        Edit(made.locate(each.positions, column, each.index, show_phi), each.old, each.new, each.also)
+        for each in correction.replacements
+    )
+    private = column in lines.BY_NAME and lines.BY_NAME[column].phi
+    return Fix(correction.safe, correction.text, edits, private, made.separator)
+
+
+def of_reader(name: str, problems: Iterable[Problem], rules: Mapping[str, Rule]) -> Iterator[Finding]:
+    """Findings of what a reader found itself. A wrong count may mean that something was lost, so no fix is safe."""
+    for each in problems:
+        fix = None
+        if each.correction is not None:
+            old, new = each.correction
+            fix = Fix(False, new, (Edit(each.place, old, new),), private=False, separator="")
+        known, rule = {"claim_id": each.claim_id}, rules[each.code]
+        yield finding(rule, name, each.place, each.message, each.hint, rule.severity, known, None, fix=fix)
+
+
+def finding(
+    rule: Rule,
+    file: str,
+    place: Place,
+    message: str,
+    hint: str,
+    severity: Severity,
+    row: Mapping[str, Any],
+    cents: int | None,
+    field_name: str = "",
+    fix: Fix | None = None,
+) -> Finding:
+    """A rule's finding at a place. `row` has what is known of the claim or line; `cents` are at risk by it."""
+    claim, line = row.get("claim_id"), row.get("service_line")
+    procedure, date = row.get("procedure"), row.get("service_date")
+    mark = fingerprint(rule.code, claim, date, procedure, line, field_name, message)
+    return Finding(
+        rule.code,
+        rule.name,
+        severity,
+        message,
+        hint,
+        file,
+        place,
+        claim,
+        line,
+        procedure,
+        date,
+        row.get("payer_class"),
+        cents,
+        rule.snip,
+        rule.carc,
+        rule.source,
+        mark,
+        fix,
+    )
