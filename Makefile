@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test docs quality clean
+.PHONY: demo test docs quality bench clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -32,5 +32,9 @@ docs: .venv/installed
 quality: .venv/installed-dev
 	$(BIN)/python -m tests.quality
 
+# Speed and memory as ratios, into docs/performance.md. It takes some minutes; `--big` is asked for by hand.
+bench: .venv/installed
+	$(BIN)/python -m bench.ratios
+
 clean:
-	rm -rf .venv build dist
+	rm -rf .venv .bench-venv build dist

@@ -1,0 +1,1 @@
+"""What is run by hand: measurements, and the making of shipped data."""
