@@ -17,6 +17,19 @@ Kind = Literal["text", "code", "date", "money", "number", "codes", "diagnoses", 
 Level = Literal["claim", "line", "provider", "subscriber", "patient"]
 
 
+# What the values of a column are once they are `typed`; money is in US cents.
+DTYPES: dict[Kind, pl.DataType] = {
+    "text": pl.String(),
+    "code": pl.String(),
+    "date": pl.Date(),
+    "money": pl.Int64(),
+    "number": pl.Float64(),
+    "codes": pl.List(pl.String),
+    "diagnoses": pl.List(pl.String),
+    "pointers": pl.List(pl.Int8),
+}
+
+
 @dataclass(frozen=True)
 class At:
     """Where a value stands in an 837P: loop, segment, its qualifier (element 1), element and component."""

@@ -211,12 +211,9 @@ def read(kind: str, data: bytes, name: str, mapping: Mapping[str, str] = _NONE) 
     return Register(name, table, carried, [f"{name}: {note}" for note in notes], problems)
 
 
-def _empty(columns: tuple[Column, ...]) -> pl.DataFrame:
-    return schema.typed(pl.DataFrame(), columns, compact_dates=False, day_first=False).clear()
-
-
 def _null(columns: tuple[Column, ...], prefix: str, height: int) -> pl.DataFrame:
-    return _empty(columns).clear(height).select(pl.col(c.name).alias(f"{prefix}{c.name}") for c in columns)
+    """The columns of a register, joined to lines of which it knows nothing."""
+    return pl.DataFrame(schema={f"{prefix}{c.name}": schema.DTYPES[c.kind] for c in columns}).clear(height)
 
 
 def _unknown(name: str) -> pl.Expr:
