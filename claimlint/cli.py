@@ -10,8 +10,11 @@ import os
 import re
 import sys
 import tempfile
+import time
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +25,7 @@ from claimlint import ClaimlintError, __version__
 if TYPE_CHECKING:
     from claimlint.config import Config
     from claimlint.engine import Options as EngineOptions
+    from claimlint.engine import Progress
     from claimlint.findings import Finding, Report
     from claimlint.rules import Rule
 
@@ -212,8 +216,28 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
             return int(left is None)
         report = left
     else:
-        report = engine.check(paths, told)
+        with _with_progress(told, paths, options["quiet"]) as told:
+            report = engine.check(paths, told)
     return _tell(report, options)
+
+
+@contextmanager
+def _with_progress(told: EngineOptions, paths: tuple[str, ...], quiet: bool) -> Iterator[EngineOptions]:
+    """The options with a progress bar, if there is a terminal to show it on: files, claims, rate and time left."""
+    from claimlint.sources import total_size
+
+    if quiet or not sys.stderr.isatty():
+        yield told
+        return
+    began = time.monotonic()
+    with click.progressbar(length=1000, file=sys.stderr, item_show_func=lambda text: text) as bar:
+
+        def show(now: Progress) -> None:
+            rate = now.claims / max(time.monotonic() - began, 0.001)
+            text = f"{now.files:,} files, {now.claims:,} claims, {rate:,.0f} claims/s"
+            bar.update(max(int(now.done * 1000) - bar.pos, 0), text)
+
+        yield replace(told, expected_bytes=total_size(paths), progress=show)
 
 
 def _tell(report: Report, options: dict[str, Any]) -> int:
@@ -227,14 +251,14 @@ def _tell(report: Report, options: dict[str, Any]) -> int:
 
 def _check_new(paths: tuple[str, ...], told: EngineOptions, options: dict[str, Any]) -> int:
     """Lint what earlier runs have not, and tell what they have not told."""
-    from contextlib import closing
-
     from claimlint import engine
     from claimlint.state import State
 
     with closing(State(options["state"], told)) as state:
-        found = state.unknown(engine.claim_files(paths, told))
-        report = state.keep(engine.check_sources(found, told, may_be_none=True))
+        with _with_progress(told, paths, options["quiet"]) as told:
+            found = state.unknown(engine.claim_files(paths, told))
+            report = engine.check_sources(found, told, may_be_none=True)
+        report = state.keep(report)
         status = _tell(report, options)
         state.told()
     return status

@@ -31,8 +31,19 @@ _AGAIN = "get the file again; what came before the damage was linted"
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".xml": "xml", ".837": "x12", ".837p": "x12", ".x12": "x12", ".edi": "x12"}
 _NO_REGISTERS = registers.Registers()
 _WORKERS = os.cpu_count() or 1
+# Shares of a run's time, about, after which files are read and lines are linted.
+_READING, _LINTING = 0.3, 0.85
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: the share of its work that is done, about, and the files and claims read so far."""
+
+    done: float
+    files: int
+    claims: int
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,7 @@ class Options:
     `as_of` stands for today; with `first_day` all dates, it too, are moved so that the first date of service is this
     one. `payer` overrides the payer class of every claim. `history` are earlier exports, whose lines count where a rule
     counts but have no findings. `packs` speak beside those of the codesets.
+    `progress` is told of now and then, by what is known of the files' size (`expected_bytes`).
     """
 
     as_of: dt.date = field(default_factory=dt.date.today)
@@ -57,6 +69,8 @@ class Options:
     first_day: dt.date | None = None
     stdin_filename: str = "-"
     input_format: str | None = None
+    expected_bytes: int = 0
+    progress: Callable[[Progress], None] | None = field(default=None, compare=False)
 
 
 class CannotRun(ClaimlintError):
@@ -126,6 +140,13 @@ class _Unit:
     stretch: Stretch | None
     last: bool
 
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        if self.stretch:
+            return self.stretch.piece.length
+        return self.opened.size if isinstance(self.opened, Source) else 0
+
     def slice(self) -> x12.Slice:
         """The bytes of the stretch."""
         assert self.stretch is not None
@@ -172,8 +193,11 @@ class Run:
     def add_files(self, found: Iterable[Opened]) -> None:
         """Read files and take them in; those that cannot be read are then in `failed`."""
         sliced: dict[str, list[Read]] = {}
+        done = 0
         for unit, made in in_order(self._read, self._units(found)):
             name, number = unit.opened.name, unit.number
+            done += unit.size
+            self._progress(0, _READING, done / self._options.expected_bytes if self._options.expected_bytes else 0)
             if unit.stretch is not None and isinstance(made, Read):
                 sliced.setdefault(name, []).append(made)
                 if unit.last:
@@ -247,6 +271,12 @@ class Run:
         if made.first_day and (self._first is None or made.first_day < self._first):
             self._first = made.first_day
 
+    def _progress(self, begin: float, end: float, share: float) -> None:
+        """Tell that this share of the work between `begin` and `end` is done."""
+        if self._options.progress:
+            claims = sum(made.claims for _, made in self._reads.values())
+            self._options.progress(Progress(begin + (end - begin) * min(share, 1), len(self.files), claims))
+
     def _drop(self, name: str, message: str) -> None:
         """A large file that turned out to have no professional claims."""
         self.files.pop(name, None)
@@ -255,7 +285,10 @@ class Run:
 
     def report(self) -> Report:
         """Lint all that was taken in."""
-        parts = list(in_order(self._lint, range(self._shelf.parts if self._reads else 0)))
+        parts: list[_Part] = []
+        for part in in_order(self._lint, range(self._shelf.parts if self._reads else 0)):
+            parts.append(part)
+            self._progress(_READING, _LINTING, len(parts) / self._shelf.parts)
         hits = [each for part in parts for each in part.hits]
         not_checked: Counter[NotChecked] = Counter()
         for part in parts:
@@ -371,8 +404,10 @@ class Run:
 
         result = Findings()
         result.add([file_finding(*each) for each in self.failed])
-        for findings in in_order(found, sorted(self._reads, key=lambda n: (self._reads[n][0], n))):
+        in_files = sorted(self._reads, key=lambda n: (self._reads[n][0], n))
+        for placed, findings in enumerate(in_order(found, in_files), 1):
             result.add(findings)
+            self._progress(_LINTING, 1, placed / len(self._reads))
         return result.settled()
 
 

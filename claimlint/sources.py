@@ -239,6 +239,12 @@ def _unzip(name: str, file: IO[bytes], size: int) -> Iterator[Source | SourcePro
         yield _kept(inner, sink, total, damage) if total or not damage else SourceProblem(inner, damage)
 
 
+def total_size(paths: Sequence[str]) -> int:
+    """Bytes of all files that the paths name, as far as they can be told beforehand."""
+    files = [each for path in paths if path != "-" for each in _expand(path) if isinstance(each, Path)]
+    return sum(each.stat().st_size for each in files if each.is_file())
+
+
 def is_input(path: Path, paths: Sequence[str]) -> bool:
     """Whether a file that is there is among those that the paths name."""
     if not path.is_file():

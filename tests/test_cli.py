@@ -192,3 +192,28 @@ def test_code_explains() -> None:
 def test_ten_claims_in_a_pipe_of_another_code_page() -> None:
     ran = claimlint("check", SAMPLES / "flagged.837", env={"LC_ALL": "C", "PYTHONIOENCODING": "ascii"})
     assert ran.returncode == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are of POSIX systems")
+def test_a_terminal_has_a_progress_bar_and_a_pipe_none() -> None:
+    import pty
+
+    said = {}
+    for quiet in ("", "--quiet"):
+        ours, theirs = pty.openpty()
+        command = [sys.executable, "-m", "claimlint", "check", str(SAMPLES / "clean.837"), *filter(None, [quiet])]
+        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=theirs, check=False)
+        os.close(theirs)
+        text = b""
+        try:
+            while piece := os.read(ours, 1 << 16):
+                text += piece
+        except OSError:  # the other side is closed
+            pass
+        os.close(ours)
+        said[quiet] = text.decode()
+    assert "100%" in said[""]
+    assert "1 files, " in said[""]
+    assert "claims/s" in said[""]
+    assert "%" not in said["--quiet"]
+    assert "claims/s" not in check(SAMPLES / "clean.837").stderr
