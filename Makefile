@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test docs quality bench clean
+.PHONY: demo test test-spark docs quality bench clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -23,6 +23,11 @@ test: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto
+
+# The tests on a local Spark: PySpark is large and needs Java, so `make test` goes without them.
+test-spark: .venv/installed-dev
+	$(BIN)/pip install --quiet --editable '.[spark]'
+	$(BIN)/pytest tests/test_spark.py
 
 # docs/columns.md and docs/rules/ are written from the schema and the rules.
 docs: .venv/installed

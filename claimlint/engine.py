@@ -94,7 +94,7 @@ def check_sources(found: Iterable[Opened], options: Options, *, may_be_none: boo
     With `may_be_none` it is no fault if there are no files.
     """
     began = time.monotonic()
-    with closing(Run(options, _registers(options))) as run:
+    with closing(Run(options, read_registers(options))) as run:
         run.add_history()
         run.add_files(found)
         if not run.files and (run.failed or not may_be_none):
@@ -186,7 +186,7 @@ class Run:
         """Take in the earlier exports, before any file. Raises CannotRun for one that cannot be read."""
         reads, self._history_notes = _history(self._options)
         for _, made in reads:
-            self._shelf.put(self._past, _typed(made, self._past, past=True))
+            self._shelf.put(self._past, typed(made, self._past, past=True))
             self._past += 1
         self._count = self._past
 
@@ -258,7 +258,7 @@ class Run:
         self._count += 1
 
     def _shelve(self, number: int, made: Read) -> None:
-        table = _typed(made, number, past=False)
+        table = typed(made, number, past=False)
         first = table["service_date"].min()
         made.first_day = first if isinstance(first, dt.date) else None
         self._shelf.put(number, table)
@@ -333,7 +333,7 @@ class Run:
 
     def _lint(self, number: int) -> _Part:
         """Lint a part of the lines by all rules, but for groups of lines that are in several parts."""
-        table, options, given = _with_past(self._shelf.part(number)), self._options, self._given
+        table, options, given = numbered(self._shelf.part(number)), self._options, self._given
         if options.first_day and self._first:
             table, options, given = _moved(table, options, given, options.first_day - self._first)
         table = enrich(table, options, given)
@@ -348,7 +348,7 @@ class Run:
         risk = evaluation.charges()
         present = table.filter(~pl.col("past"))
         return _Part(
-            _by_read(evaluation.hits()),
+            by_read(evaluation.hits()),
             risk["row"].to_numpy(),
             risk["charge"].to_numpy(),
             risk["at_risk"].to_numpy().copy(),
@@ -382,7 +382,7 @@ class Run:
             own.at_risk[np.isin(own.rows, rows["part_row"].to_numpy())] = True
         for record in evaluation.not_checked:
             not_checked.setdefault(record, 0)
-        return _by_read(evaluation.hits())
+        return by_read(evaluation.hits())
 
     def _found(self, hits: list[tuple[int, bytes]]) -> Sequence[Finding]:
         """Everything found, each at its place, in the order of files, lines and columns."""
@@ -390,7 +390,7 @@ class Run:
         for number, each in hits:
             by_read.setdefault(number, []).append(each)
         rules, wanted = all_rules(), {rule.code for rule in self._rules}
-        repeated = _repeated_interchanges(self._reads.values())
+        repeated = repeated_interchanges(self._reads.values())
 
         def found(number: int) -> list[Finding]:
             name, made = self._reads[number]
@@ -423,7 +423,8 @@ def in_order(work: Callable[[_In], _Out], items: Iterable[_In]) -> Iterator[_Out
             yield waiting.popleft().result()
 
 
-def _by_read(hits: pl.DataFrame) -> list[tuple[int, bytes]]:
+def by_read(hits: pl.DataFrame) -> list[tuple[int, bytes]]:
+    """Hits (see `hits.located`) by the number of their read, packed."""
     if not hits.height:
         return []
     return [(int(number), packed(frame)) for (number,), frame in hits.partition_by("file_no", as_dict=True).items()]
@@ -433,7 +434,7 @@ def _counted(record: NotChecked, count: int) -> NotChecked:
     return replace(record, reason=record.reason.replace("{count}", f"{count:,}"))
 
 
-def _repeated_interchanges(reads: Iterable[tuple[str, Read]]) -> dict[str, list[Problem]]:
+def repeated_interchanges(reads: Iterable[tuple[str, Read]]) -> dict[str, list[Problem]]:
     """By file, the interchanges that were read before in this run: mostly yesterday's batch once more."""
     result: dict[str, list[Problem]] = {}
     first: dict[str, str] = {}
@@ -447,13 +448,13 @@ def _repeated_interchanges(reads: Iterable[tuple[str, Read]]) -> dict[str, list[
     return result
 
 
-def _typed(made: Read, number: int, *, past: bool) -> pl.DataFrame:
+def typed(made: Read, number: int, *, past: bool) -> pl.DataFrame:
     """A read's rows, typed, with what rules ask of the file and its number (`file_no`)."""
     keep = [c.name for c in lines.COLUMNS if c.name in made.lines.columns]
     raw = made.lines.select(*keep, *(pl.col(p).cast(pl.Int64) for p in lines.POSITIONS))
-    typed = lines.typed(raw, lines.COLUMNS, compact_dates=made.compact_dates, day_first=made.day_first)
-    typed = typed.select(sorted(typed.columns))  # those of all reads are alike
-    return typed.with_columns(
+    table = lines.typed(raw, lines.COLUMNS, compact_dates=made.compact_dates, day_first=made.day_first)
+    table = table.select(sorted(table.columns))  # those of all reads are alike
+    return table.with_columns(
         pl.lit(number, pl.Int32).alias("file_no"),
         pl.lit("pointers" in made.columns).alias("has_pointers"),
         pl.lit(made.format).alias("form"),
@@ -461,7 +462,7 @@ def _typed(made: Read, number: int, *, past: bool) -> pl.DataFrame:
     )
 
 
-def _with_past(table: pl.DataFrame) -> pl.DataFrame:
+def numbered(table: pl.DataFrame) -> pl.DataFrame:
     """The rows numbered, those of earlier exports (`past`) first, so that of two equal lines the run's is the second.
 
     An earlier export often holds claims of the run again, or of another earlier export: each claim counts once.
@@ -528,8 +529,8 @@ def enrich(table: pl.DataFrame, options: Options, given: registers.Registers) ->
 
 def seen(reads: Sequence[tuple[str, Read]], options: Options, given: registers.Registers, view: str) -> pl.DataFrame:
     """The table of these files as rules of a view see it, with every column."""
-    frames = [_typed(made, number, past=False) for number, (_, made) in enumerate(reads)]
-    table = enrich(_with_past(pl.concat(frames)), options, given)
+    frames = [typed(made, number, past=False) for number, (_, made) in enumerate(reads)]
+    table = enrich(numbered(pl.concat(frames)), options, given)
     return Evaluation(table, dict(enumerate(reads)), given).view(view, set(table.columns))
 
 
@@ -541,7 +542,7 @@ def file_finding(name: str, code: str, message: str) -> Finding:
     )
 
 
-def _registers(options: Options) -> registers.Registers:
+def read_registers(options: Options) -> registers.Registers:
     """The registers that were named. Raises CannotRun for one that cannot be read."""
     made = {}
     for prefix, (kind, *_) in registers.KINDS.items():

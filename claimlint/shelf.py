@@ -63,9 +63,9 @@ class Shelf:
     def _write(self, number: int, frame: pl.DataFrame) -> None:
         import pyarrow as pa
 
-        frame = frame.with_columns(_part(self.parts)).sort("part", maintain_order=True)
+        frame = frame.with_columns(part_of(self.parts)).sort("part", maintain_order=True)
         seen = {
-            group: frame.select(_group(group).alias("group"), "part").drop_nulls().unique() for group in self.groups
+            group: frame.select(group_key(group).alias("group"), "part").drop_nulls().unique() for group in self.groups
         }
         bounds = frame["part"].search_sorted(pl.arange(0, self.parts + 1, eager=True), "left").to_list()
         table = frame.drop("part").to_arrow().combine_chunks()
@@ -131,18 +131,18 @@ class Shelf:
 
 def in_groups(group: tuple[str, ...], groups: pl.Series) -> pl.Expr:
     """The line is in one of these groups."""
-    return _group(group).is_in(groups.implode()).fill_null(False)
+    return group_key(group).is_in(groups.implode()).fill_null(False)
 
 
-def _group(group: Iterable[str]) -> pl.Expr:
+def group_key(group: Iterable[str]) -> pl.Expr:
     """One number for what the columns say, blanks and case aside; null where they say nothing."""
     texts = [pl.col(c).cast(pl.String).str.to_uppercase().str.replace_all(r"[^A-Z0-9]", "") for c in group]
     return pl.when(pl.any_horizontal(t != "" for t in texts)).then(pl.struct(texts).hash())
 
 
-def _part(parts: int) -> pl.Expr:
+def part_of(parts: int) -> pl.Expr:
     """The part of a line's member, however the id is spelled; rows of a claim that leave it out go with the others."""
-    member = _group(["member_id"])
+    member = group_key(["member_id"])
     claim = pl.struct("file_no", "claim_no").hash()
     whose = pl.coalesce(member.max().over("file_no", "claim_no"), claim)
     return (whose % parts).cast(pl.Int32).alias("part")
