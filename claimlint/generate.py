@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import gzip
+import itertools
 import random
 import re
 from collections import Counter
@@ -21,6 +22,7 @@ from claimlint import ClaimlintError, registers, write
 from claimlint.examples import AS_OF, AUTHORIZATION, BASE, DOCUMENTATION, Example, Form, Values, parse
 from claimlint.rules import Rule, shipped
 
+ANY = "any"  # defects of every rule in turn
 VISITS = 8
 SET_CLAIMS = 2_000  # of a transaction set; the guide allows 5,000
 # What a claim to each kind of payer has that the base of the examples has not.
@@ -108,7 +110,7 @@ def write_file(plan: Plan, claims: int, size: int | None = None) -> tuple[int, d
     Gives how many claims were written, and how many of them have each rule's defect.
     """
     form, with_registers = plan.form, plan.registers is not None
-    shares = _even(plan.defects, form, with_registers=with_registers) | dict(plan.by_rule)
+    shares = {ANY: plan.defects} | dict(plan.by_rule)
     if sum(shares.values()) > 1:
         raise CannotGenerate("the shares of claims with something wrong add up to more than 1")
     moved = (plan.as_of or AS_OF) - AS_OF
@@ -163,38 +165,36 @@ def batches(
 ) -> Iterator[Batch]:
     """`claims` claims in batches of whole patients, about `SET_CLAIMS` each.
 
-    `shares` maps a rule's code to the share of claims that are to have its defect. Defects that rest on the registers
+    `shares` maps a rule's code to the share of claims that are to have its defect; those of `ANY` have one of each rule
+    in turn. Defects that rest on the registers
     are made only `with_registers`. Raises CannotGenerate for a rule without an example that this format can carry.
     """
-    examples = {code: _examples(shipped()[code], form, with_registers) for code in shares}
-    if missing := [code for code, found in examples.items() if not found]:
+    examples = {code: _examples(rule, form, with_registers) for code, rule in shipped().items()}
+    if missing := [code for code in shares if code != ANY and not examples[code]]:
         raise CannotGenerate(f"{missing[0]} has no flagged example that generated claims can carry as {form}")
     chance = random.Random(seed)  # noqa: S311 - invented claims, no secrets
     made = 0
     patient = abs(seed) % 700 * 1_000_000  # files of different seeds are of different patients
     owed = dict.fromkeys(shares, 0.5)
+    every = [code for code, found in examples.items() if found]
+    turn = itertools.cycle(chance.sample(every, len(every)))
     while made < claims:
         batch = Batch()
         while batch.claims < min(SET_CLAIMS, claims - made):
             left = claims - made - batch.claims
             before = batch.claims
             due = next((code for code, number in owed.items() if number >= 1), None)
-            if due and (example := chance.choice(examples[due])) and _size(example) <= left:
-                _defect(batch, chance, due, example, patient)
+            code = next(turn) if due == ANY else due
+            if due and code and (example := chance.choice(examples[code])) and _size(example) <= left:
+                _defect(batch, code, example, patient)
                 owed[due] -= batch.claims - before
             else:
                 _series(batch, chance, patient, min(VISITS, left))
-            for code, share in shares.items():
-                owed[code] += share * (batch.claims - before)
+            for each, share in shares.items():
+                owed[each] += share * (batch.claims - before)
             patient += 1
         made += batch.claims
         yield batch
-
-
-def _even(total: float, form: Form, *, with_registers: bool) -> dict[str, float]:
-    """Shares that add up to `total`: the same for every rule that the file can carry a defect of."""
-    codes = [code for code, rule in shipped().items() if total and _examples(rule, form, with_registers)]
-    return {code: total / len(codes) for code in codes}
 
 
 def pieces(made: Iterable[Batch], form: Form, *, moved: dt.timedelta = dt.timedelta(0)) -> Iterator[str]:
@@ -319,7 +319,7 @@ def _size(example: Example) -> int:
     return len({(str(row["claim_id"]), *(str(row[k]) for k in _PERSON)) for row in example.rows})
 
 
-def _defect(batch: Batch, chance: random.Random, code: str, example: Example, patient: int) -> None:
+def _defect(batch: Batch, code: str, example: Example, patient: int) -> None:
     """An example's claims under claim ids, an authorization and patients of their own."""
     clinic = npi(patient % 40)
     several = len({str(row["member_id"]) for row in example.rows}) > 1

@@ -34,8 +34,8 @@ def test_clean_claims_have_no_errors_or_warnings(form: Form, claims: int, tmp_pa
 
 
 def test_every_kind_of_payer_has_patients_with_series_of_visits() -> None:
-    (batch,) = batches(1_600, 1, "csv", {})
-    visits = Counter((row["payer_name"], row["member_id"], row["service_date"]) for row in batch.rows)
+    rows = [row for batch in batches(8_000, 1, "csv", {}) for row in batch.rows]
+    visits = Counter((row["payer_name"], row["member_id"], row["service_date"]) for row in rows)
     patients = Counter((payer, member) for payer, member, _ in visits)
     assert len({payer for payer, _ in patients}) == len(PAYERS)
     assert set(patients.values()) == {8}
@@ -55,6 +55,12 @@ def test_a_chosen_share_has_a_chosen_defect(tmp_path: Path) -> None:
     report, defects = _written(tmp_path, "csv", 1_000, by_rule={"COD131": 0.05})
     assert defects == {"COD131": 50}
     assert {f.code for f in report.findings if f.severity != "info"} == {"COD131"}
+
+
+@pytest.mark.parametrize("claims", [40, 400])
+def test_a_small_file_has_its_share_too(claims: int, tmp_path: Path) -> None:
+    _, defects = write_file(Plan(tmp_path / "claims.837", defects=0.1), claims)
+    assert claims * 0.08 <= sum(defects.values()) <= claims * 0.12
 
 
 def test_the_same_seed_gives_the_same_bytes() -> None:
