@@ -7,7 +7,6 @@ import datetime as dt
 import difflib
 import functools
 import os
-import re
 import sys
 import tempfile
 import time
@@ -21,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from claimlint import ClaimlintError, __version__
+from claimlint.cli_types import Date, Share, Size
 
 if TYPE_CHECKING:
     from claimlint.config import Config
-    from claimlint.engine import Options as EngineOptions
-    from claimlint.engine import Progress
     from claimlint.findings import Finding, Report
+    from claimlint.inputs import Options as EngineOptions
+    from claimlint.inputs import Progress
     from claimlint.rules import Rule
 
 CLOSED_PIPE = 141  # what a shell gives for SIGPIPE
@@ -46,36 +46,6 @@ PAYER_CLASSES = (
 _RANK = {"error": 3, "warning": 2, "info": 1, "never": 9}
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 IMPORTABLE = ("icd10cm", "hcpcs", "cpt", "ncci-ptp", "ncci-mue")
-
-
-class _Date(click.ParamType[dt.date]):
-    name = "YYYY-MM-DD"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dt.date:
-        try:
-            return value if isinstance(value, dt.date) else dt.date.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a date such as 2026-02-02", param, ctx)
-
-
-class _Size(click.ParamType[int]):
-    name = "SIZE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)B?", str(value).strip().upper())
-        if not found:
-            self.fail(f"{value!r} is not a size such as 250MB", param, ctx)
-        return int(float(found[1]) * {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}[found[2]])
-
-
-class _Share(click.ParamType[tuple[str, float]]):
-    name = "RULE=SHARE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
-        rule, _, share = str(value).partition("=")
-        if not re.fullmatch(r"0?\.\d+|0|1", share):
-            self.fail(f"{value!r} is not a rule and a share from 0 to 1, such as COD131=0.02", param, ctx)
-        return rule, float(share)
 
 
 class _Group(click.Group):
@@ -151,7 +121,7 @@ def cli() -> None:
 @click.option(
     "--payer", type=click.Choice(PAYER_CLASSES), help="The payer class of every claim, whatever the file says."
 )
-@click.option("--as-of", type=_Date(), help="The date that counts as today.  [default: today]")
+@click.option("--as-of", type=Date(), help="The date that counts as today.  [default: today]")
 @click.option("--map", "map_file", type=_FILE, help='TOML file of CSV headings: "Your Heading" = "column".')
 @click.option("--authorizations", type=_FILE, help="Register of prior authorizations (CSV).")
 @click.option("--documentation", type=_FILE, help="Register of session documentation (CSV).")
@@ -417,7 +387,7 @@ def rule(selector: str | None, output_format: str) -> None:
 @click.option(
     "--payer", type=click.Choice(PAYER_CLASSES), help="The payer class of every claim, whatever the file says."
 )
-@click.option("--as-of", type=_Date(), help="The date that counts as today.  [default: today]")
+@click.option("--as-of", type=Date(), help="The date that counts as today.  [default: today]")
 @click.option("--map", "map_file", type=_FILE, help='TOML file of CSV headings: "Your Heading" = "column".')
 @click.option("--authorizations", type=_FILE, help="Register of prior authorizations (CSV).")
 @click.option("--documentation", type=_FILE, help="Register of session documentation (CSV).")
@@ -460,14 +430,14 @@ def what_changes(paths: tuple[str, ...], before: str, after: str, **options: Any
 @cli.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--claims", type=click.IntRange(1), help="How many claims.  [default: 1000]")
-@click.option("--size", type=_Size(), help="About how large the file is to be instead, such as 250MB or 1GB.")
+@click.option("--size", type=Size(), help="About how large the file is to be instead, such as 250MB or 1GB.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same file.")
 @click.option(
     "--defects", type=click.FloatRange(0, 1), default=0.0, help="Share of claims with something wrong, of every kind."
 )
-@click.option("--defect", type=_Share(), multiple=True, help="Share of claims with what this rule finds.")
+@click.option("--defect", type=Share(), multiple=True, help="Share of claims with what this rule finds.")
 @click.option("--registers", type=click.Path(file_okay=False, path_type=Path), help="Write the registers in a folder.")
-@click.option("--as-of", type=_Date(), help="The day that the claims are made for.  [default: 2026-02-02]")
+@click.option("--as-of", type=Date(), help="The day that the claims are made for.  [default: 2026-02-02]")
 def generate(file: Path, claims: int | None, size: int | None, as_of: dt.date | None, **options: Any) -> None:
     """Write invented claims to FILE, to try claimlint on or to measure it.
 
@@ -509,7 +479,7 @@ def run_tests() -> int:
 
 @cli.command()
 @click.argument("code")
-@click.option("--on", type=_Date(), help="The date of service.  [default: today]")
+@click.option("--on", type=Date(), help="The date of service.  [default: today]")
 @click.option("--payer", type=click.Choice(PAYER_CLASSES), help="Only this payer class's policies.")
 @_configured
 def code(code: str, on: dt.date | None, payer: str | None) -> int:
@@ -534,7 +504,7 @@ def codesets() -> None:
 
 
 @codesets.command("list")
-@click.option("--as-of", type=_Date(), help="The date that counts as today.  [default: today]")
+@click.option("--as-of", type=Date(), help="The date that counts as today.  [default: today]")
 @_configured
 def list_codesets(as_of: dt.date | None) -> None:
     """List what is loaded: kind, version, rows, dates, source, and what has grown old."""

@@ -6,20 +6,23 @@ import datetime as dt
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
 
-from claimlint import ClaimlintError, codeset, edits, lines, policy, registers, vocabulary
+from claimlint import codeset, edits, lines, policy, registers, vocabulary
 from claimlint.evaluation import Evaluation, spans
 from claimlint.findings import SEVERITIES, Finding, Findings, NotChecked, Report, dollars, order
-from claimlint.hits import finding, located, of_reader, packed, unpacked
+from claimlint.hits import finding, located, of_reader, packed, repeated_interchanges, unpacked
+from claimlint.inputs import CannotRun as CannotRun
+from claimlint.inputs import Options as Options
+from claimlint.inputs import Progress, read_history, read_registers
 from claimlint.readers import Locate, NotClaimRows, NotClaims, Place, Problem, Read, slices, x12
 from claimlint.readers.slices import Stretch
 from claimlint.readers.sniff import read
@@ -35,46 +38,6 @@ _WORKERS = os.cpu_count() or 1
 _READING, _LINTING = 0.3, 0.85
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is: the share of its work that is done, about, and the files and claims read so far."""
-
-    done: float
-    files: int
-    claims: int
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a run is told.
-
-    `as_of` stands for today; with `first_day` all dates, it too, are moved so that the first date of service is this
-    one. `payer` overrides the payer class of every claim. `history` are earlier exports, whose lines count where a rule
-    counts but have no findings. `packs` speak beside those of the codesets.
-    `progress` is told of now and then, by what is known of the files' size (`expected_bytes`).
-    """
-
-    as_of: dt.date = field(default_factory=dt.date.today)
-    payer: str | None = None
-    mapping: Mapping[str, str] = field(default_factory=dict)
-    authorizations: Path | None = None
-    documentation: Path | None = None
-    fees: Path | None = None
-    history: tuple[Path, ...] = ()
-    packs: tuple[policy.Pack, ...] = ()
-    rules: tuple[str, ...] | None = None
-    show_phi: bool = False
-    first_day: dt.date | None = None
-    stdin_filename: str = "-"
-    input_format: str | None = None
-    expected_bytes: int = 0
-    progress: Callable[[Progress], None] | None = field(default=None, compare=False)
-
-
-class CannotRun(ClaimlintError):
-    """The run as a whole cannot be done."""
 
 
 def check(paths: Sequence[str], options: Options) -> Report:
@@ -184,7 +147,7 @@ class Run:
 
     def add_history(self) -> None:
         """Take in the earlier exports, before any file. Raises CannotRun for one that cannot be read."""
-        reads, self._history_notes = _history(self._options)
+        reads, self._history_notes = read_history(self._options)
         for _, made in reads:
             self._shelf.put(self._past, typed(made, self._past, past=True))
             self._past += 1
@@ -434,20 +397,6 @@ def _counted(record: NotChecked, count: int) -> NotChecked:
     return replace(record, reason=record.reason.replace("{count}", f"{count:,}"))
 
 
-def repeated_interchanges(reads: Iterable[tuple[str, Read]]) -> dict[str, list[Problem]]:
-    """By file, the interchanges that were read before in this run: mostly yesterday's batch once more."""
-    result: dict[str, list[Problem]] = {}
-    first: dict[str, str] = {}
-    for name, made in reads:
-        for key, place in made.interchanges:
-            if key in first:
-                message = f"the interchange ISA13 {key} was read before in this run, in {first[key]}"
-                hint = "send it once; give each interchange a control number of its own"
-                result.setdefault(name, []).append(Problem("STR003", message, hint, place))
-            first.setdefault(key, f"{name}:{place.line}")
-    return result
-
-
 def typed(made: Read, number: int, *, past: bool) -> pl.DataFrame:
     """A read's rows, typed, with what rules ask of the file and its number (`file_no`)."""
     keep = [c.name for c in lines.COLUMNS if c.name in made.lines.columns]
@@ -494,24 +443,6 @@ def _moved(
     return move(table), replace(options, as_of=options.as_of + by), given
 
 
-def _history(options: Options) -> tuple[list[tuple[str, Read]], list[str]]:
-    """The earlier exports, read, and what to note of them. Raises CannotRun for one that cannot be read."""
-    reads, notes = [], []
-    for source in sources([str(p) for p in options.history], options.stdin_filename, []) if options.history else ():
-        if not isinstance(source, Source):
-            raise CannotRun(f"--history {source.name}: {source.message}")
-        try:
-            made = read(source.data, options.mapping)
-        except NotClaims as error:
-            raise CannotRun(f"--history {source.name}: {error}") from None
-        reads.append((source.name, made))
-        lost = len(made.unreadable) + len([p for p in made.problems if p.code == "STR001"])
-        if lost or source.damage:
-            why = source.damage or f"{len(made.unreadable)} claims in it cannot be read"
-            notes.append(f"--history {source.name}: {why}; what is missing there is not counted")
-    return reads, notes
-
-
 def enrich(table: pl.DataFrame, options: Options, given: registers.Registers) -> pl.DataFrame:
     """The table with everything that is known about its codes, payers, authorizations and sessions joined to it."""
     if options.payer:
@@ -540,22 +471,6 @@ def file_finding(name: str, code: str, message: str) -> Finding:
     return finding(
         all_rules()[code], name, place, message, "the other files were linted; this one was not", "error", {}, None
     )
-
-
-def read_registers(options: Options) -> registers.Registers:
-    """The registers that were named. Raises CannotRun for one that cannot be read."""
-    made = {}
-    for prefix, (kind, *_) in registers.KINDS.items():
-        path: Path | None = getattr(options, kind)
-        if path is None:
-            continue
-        try:
-            made[kind] = registers.read(prefix, path.read_bytes(), str(path))
-        except OSError as error:
-            raise CannotRun(f"{path}: {error.strerror}") from None
-        except NotClaims as error:
-            raise CannotRun(f"{path}: {error}") from None
-    return registers.Registers(**made)
 
 
 def _summary(report: Report, files: int, seconds: float) -> dict[str, Any]:

@@ -99,6 +99,20 @@ def of_reader(name: str, problems: Iterable[Problem], rules: Mapping[str, Rule])
         yield finding(rule, name, each.place, each.message, each.hint, rule.severity, known, None, fix=fix)
 
 
+def repeated_interchanges(reads: Iterable[tuple[str, Read]]) -> dict[str, list[Problem]]:
+    """By file, the interchanges that were read before in this run: mostly yesterday's batch once more."""
+    result: dict[str, list[Problem]] = {}
+    first: dict[str, str] = {}
+    for name, made in reads:
+        for key, place in made.interchanges:
+            if key in first:
+                message = f"the interchange ISA13 {key} was read before in this run, in {first[key]}"
+                hint = "send it once; give each interchange a control number of its own"
+                result.setdefault(name, []).append(Problem("STR003", message, hint, place))
+            first.setdefault(key, f"{name}:{place.line}")
+    return result
+
+
 def finding(
     rule: Rule,
     file: str,

@@ -25,11 +25,12 @@ import polars as pl
 import pyarrow as pa
 
 from claimlint import ClaimlintError, codeset, config, lines, own, registers, rules
-from claimlint.engine import Options, by_read, enrich, file_finding, read_registers, repeated_interchanges, typed
+from claimlint.engine import Options, by_read, enrich, file_finding, typed
 from claimlint.engine import numbered as numbered_rows
 from claimlint.evaluation import Evaluation, spans
 from claimlint.findings import Finding
-from claimlint.hits import located, of_reader, unpacked
+from claimlint.hits import located, of_reader, repeated_interchanges, unpacked
+from claimlint.inputs import read_registers
 from claimlint.readers import NotClaimRows, NotClaims, Problem, Read
 from claimlint.readers.sniff import read
 from claimlint.shelf import group_key, part_of

@@ -26,10 +26,9 @@ from claimlint.readers.conformance import (
 )
 from claimlint.readers.envelope import Fault, Interchange, Transaction, interchanges, oddities, transactions
 from claimlint.readers.locate import Exact, Locator
-from claimlint.readers.spans import Cut, Delimiters, Ints, Mask, lists, packed
+from claimlint.readers.loops import LEVELS, Loops, level_of
+from claimlint.readers.spans import Cut, Delimiters, Ints, lists, packed
 
-_LEVELS: tuple[Level, ...] = ("provider", "subscriber", "patient", "claim", "line")
-_HL = {packed("20"): "provider", packed("22"): "subscriber", packed("23"): "patient"}
 _DIAGNOSIS = {packed(q): q for q in ("ABK", "ABF", "BK", "BF")}
 _OTHER_HI = [
     packed(q) for q in ("BP", "BO", "BG", "BBR", "BBQ", "BE", "BH", "BI", "PR", "APR", "BN", "ABN", "BJ", "ABJ")
@@ -55,85 +54,6 @@ _ORPHAN = ("a service line (SV1) that belongs to no claim (CLM)", "check that th
 Extract: TypeAlias = tuple[Ints, pl.Series]
 
 
-def level_of(at: At) -> Level:
-    """The level of the loop that a place is in."""
-    if at.loop.startswith("24"):
-        return "line"
-    if at.loop.startswith("23"):
-        return "claim"
-    return {"A": "provider", "B": "subscriber", "C": "patient"}[at.loop.lstrip("0123456789")[0]]  # type: ignore[return-value]
-
-
-class Loops:
-    """Which loop each segment is in.
-
-    For every level, `opened[level][i]` is the ordinal of the segment that opens the loop which segment `i` stands
-    in, -1 when none is open; `entity` the packed NM101 of the latest NM1 in it. The order of segments decides, not the
-    numbers in HL: a wrong parent number then costs a finding, not a claim.
-    """
-
-    def __init__(self, cut: Cut, sets: list[Transaction]) -> None:
-        ids, n = cut.ids, len(cut.ids)
-        here = np.arange(n)
-        inside = np.zeros(n, np.bool_)
-        for each in sets:
-            inside[each.first : each.stop] = each.kind == "837P"
-        level20 = np.zeros(n, np.int8)
-        hl = np.flatnonzero((ids == packed("HL")) & inside)
-        codes = cut.pack(cut.element(hl, 3))
-        for code, number in ((packed("20"), 1), (packed("22"), 2), (packed("23"), 3)):
-            level20[hl[codes == code]] = number
-        self.claims = np.flatnonzero((ids == packed("CLM")) & inside)
-        self.services = np.flatnonzero((ids == packed("SV1")) & inside)
-
-        def last(marks: Mask | Ints) -> Ints:
-            at = np.full(n, -1)
-            at[marks] = here[marks]
-            return np.maximum.accumulate(at) if n else at
-
-        envelope = last(np.isin(ids, [packed(s) for s in ("ISA", "GS", "ST", "SE", "GE", "IEA")]) | ~inside)
-        any_hl, claim = last(level20 > 0), last(self.claims)
-        lx = last((ids == packed("LX")) & inside)
-        # A line opens with LX, or with SV1 where LX was left out or already has its SV1.
-        previous = np.concatenate(([-1], self.services[:-1]))
-        bare = self.services[(lx[self.services] <= claim[self.services]) | (lx[self.services] < previous)]
-        lines_open = last(np.union1d(np.flatnonzero((ids == packed("LX")) & inside), bare))
-        boundary = np.maximum(envelope, any_hl)
-
-        def within(mark: Ints, *resets: Ints) -> Ints:
-            reset = np.maximum.reduce(resets)
-            return np.where(mark > reset, mark, -1)
-
-        provider, subscriber, patient = (last(level20 == k) for k in (1, 2, 3))
-        self.opened: dict[Level, Ints] = {
-            "provider": within(provider, envelope),
-            "subscriber": within(subscriber, envelope, provider),
-            "patient": within(patient, envelope, provider, subscriber),
-            "claim": within(claim, boundary),
-            "line": within(lines_open, boundary, claim),
-        }
-        other = last((ids == packed("SBR")) & (self.opened["claim"] >= 0))  # 2320, another payer's segments
-        in_other = (other > claim) & (other > lines_open) & (self.opened["claim"] >= 0)
-        region = np.zeros(n, np.int8)
-        for number, level in enumerate(_LEVELS, 1):
-            opened = self.opened[level]
-            region = np.where(opened >= np.maximum(any_hl, 0) if number <= 3 else opened >= 0, number, region)
-        self.region = np.where(in_other, -1, region).astype(np.int8)
-        self.other: Mask = in_other
-        nm1 = last((ids == packed("NM1")) & inside)
-        start = np.maximum.reduce([boundary, claim, lines_open])
-        owner = np.where(nm1 > start, nm1, -1)
-        names = np.flatnonzero((ids == packed("NM1")) & inside)
-        qualifier = np.zeros(n + 1, np.uint32)
-        qualifier[names] = cut.pack(cut.element(names, 1))
-        self.entity = qualifier[owner]
-
-    def of(self, level: Level) -> Mask:
-        """Which segments stand in a loop of this level itself (not in a loop below it)."""
-        inside: Mask = self.region == _LEVELS.index(level) + 1
-        return inside
-
-
 class Extractor:
     """Takes the values of columns out of one cut."""
 
@@ -148,7 +68,7 @@ class Extractor:
         order = np.argsort(anchors, kind="stable")
         self.rows = anchors[order]
         self.has_line = (np.arange(len(anchors)) < len(services))[order]
-        self.row_of: dict[Level, Ints] = {level: loops.opened[level][self.rows] for level in _LEVELS}
+        self.row_of: dict[Level, Ints] = {level: loops.opened[level][self.rows] for level in LEVELS}
         self.row_of["line"] = np.where(self.has_line, self.row_of["line"], -1)
 
     def candidates(self, at: At) -> tuple[Ints, Ints]:
@@ -252,7 +172,7 @@ class Extractor:
         series = [diagnoses.alias("diagnoses"), qualifier.alias("diagnosis_qualifier")]
         series += [self.column(c) for c in COLUMNS if c.x12 and c.name not in ("diagnoses", "diagnosis_qualifier")]
         starts = np.append(self.cut.start, -1)  # index -1: no such loop
-        positions = {f"at_{level}": starts[self.row_of[level]] for level in _LEVELS}
+        positions = {f"at_{level}": starts[self.row_of[level]] for level in LEVELS}
         positions["claim_no"] = np.searchsorted(self.loops.claims, self.row_of["claim"])
         frame = pl.DataFrame(series).with_columns(pl.Series(k, v, pl.Int64) for k, v in positions.items())
         return _split_ranges(frame)
