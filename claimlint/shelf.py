@@ -14,12 +14,14 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import IO, Any
 
+import numpy as np
 import polars as pl
 
 from claimlint import ClaimlintError
 
-PART_LINES = 30_000  # service lines of a part, about
+PART_LINES = 25_000  # service lines of a part, about
 MEMORY_LINES = 60_000  # up to so many there is one part, in memory
+_PART_BITS = 9  # of the number of a part: there are at most 512
 _BYTES_PER_LINE = 200  # of a claim file; only for how many parts there are to be
 
 
@@ -42,7 +44,8 @@ class Shelf:
         self._end = 0
         self._index: dict[int, list[tuple[int, int, int]]] = {}  # offset, length and unpacked length, by part
         self._schema: Any = None
-        self._seen: dict[tuple[str, ...], list[pl.DataFrame]] = {group: [] for group in groups}
+        # Every group of every part as one number: the group's, with the part's in its last bits.
+        self._seen: dict[tuple[str, ...], list[np.ndarray[Any, Any]]] = {group: [] for group in groups}
         self._spanning: dict[tuple[str, ...], pl.Series] = {}
         self._lock = threading.Lock()
 
@@ -55,7 +58,7 @@ class Shelf:
                 return
             if self._file is None:
                 self._file = tempfile.TemporaryFile(prefix="claimlint-")  # noqa: SIM115 - until `close`
-                self.parts = max(4, min(512, self.expected_bytes // (_BYTES_PER_LINE * PART_LINES) + 1))
+                self.parts = max(4, min(1 << _PART_BITS, self.expected_bytes // (_BYTES_PER_LINE * PART_LINES) + 1))
             waiting, self._frames = self._frames, {}
         for each, lines in (*waiting.items(), (number, frame)):
             self._write(each, lines)
@@ -64,8 +67,10 @@ class Shelf:
         import pyarrow as pa
 
         frame = frame.with_columns(part_of(self.parts)).sort("part", maintain_order=True)
+        part = pl.col("part").cast(pl.UInt64)
         seen = {
-            group: frame.select(group_key(group).alias("group"), "part").drop_nulls().unique() for group in self.groups
+            group: frame.select(group_key(group) * (1 << _PART_BITS) + part).to_series().drop_nulls().unique()
+            for group in self.groups
         }
         bounds = frame["part"].search_sorted(pl.arange(0, self.parts + 1, eager=True), "left").to_list()
         table = frame.drop("part").to_arrow().combine_chunks()
@@ -79,8 +84,8 @@ class Shelf:
         with self._lock:
             self._schema = table.schema
             self._index[number] = index
-            for group, pairs in seen.items():
-                self._seen[group].append(pairs)
+            for group, numbers in seen.items():
+                self._seen[group].append(numbers.to_numpy())
 
     def _append(self, data: bytes) -> tuple[int, int]:
         """Write at the end of the file; where and how much."""
@@ -119,8 +124,10 @@ class Shelf:
         """The groups (see `in_groups`) that have lines in several parts; asked for once all lines are there."""
         with self._lock:
             if group not in self._spanning:
-                pairs = pl.concat(self._seen.pop(group)).unique()
-                self._spanning[group] = pairs.filter(pl.col("group").is_duplicated())["group"].unique()
+                seen = np.concatenate(self._seen.pop(group))
+                seen.sort()
+                groups = seen[np.diff(seen, prepend=np.uint64(0)) > 0] >> _PART_BITS
+                self._spanning[group] = pl.Series(np.unique(groups[1:][groups[1:] == groups[:-1]]))
             return self._spanning[group]
 
     def close(self) -> None:
@@ -137,7 +144,7 @@ def in_groups(group: tuple[str, ...], groups: pl.Series) -> pl.Expr:
 def group_key(group: Iterable[str]) -> pl.Expr:
     """One number for what the columns say, blanks and case aside; null where they say nothing."""
     texts = [pl.col(c).cast(pl.String).str.to_uppercase().str.replace_all(r"[^A-Z0-9]", "") for c in group]
-    return pl.when(pl.any_horizontal(t != "" for t in texts)).then(pl.struct(texts).hash())
+    return pl.when(pl.any_horizontal(t != "" for t in texts)).then(pl.struct(texts).hash() // (1 << _PART_BITS))
 
 
 def part_of(parts: int) -> pl.Expr:
