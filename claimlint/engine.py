@@ -8,7 +8,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -114,8 +114,7 @@ class _Unit:
         """The bytes of the stretch."""
         assert self.stretch is not None
         assert isinstance(self.opened, Source)
-        assert self.opened.file is not None
-        return self.stretch.read(self.opened.file.fileno())
+        return self.stretch.read(self.opened.read_at)
 
     def again(self) -> Locate:
         """Where values of the stretch stand."""
@@ -133,7 +132,8 @@ class Run:
         self.files: dict[str, None] = {}
         self.failed: list[tuple[str, str, str]] = []  # name, code and message
         self._options, self._given = options, given
-        self._notes: list[str] = []
+        self._notes: dict[str, None] = {}
+        self._claims = 0
         self._history_notes: list[str] = []
         self._reads: dict[int, tuple[str, Read]] = {}  # by the `file_no` of their lines
         self._past = self._count = 0
@@ -170,14 +170,14 @@ class Run:
                         self._drop(name, f"{other.message}; {other.hint}")
                         continue
             if isinstance(made, str):
-                self._notes.append(f"{name}: {made}")
+                self._notes[f"{name}: {made}"] = None
             elif isinstance(made, tuple):
-                self.failed.append((name, *made))
+                self.failed += {(name, *made)}.difference(self.failed)  # once for all stretches of a file
             else:
                 self._take(name, number, made)
                 suffix = Path(name).suffix.lower()
                 if _SUFFIXES.get(suffix, made.format) != made.format:
-                    self._notes.append(f"{name}: named {suffix}, read as {made.format.upper()} for what is in it")
+                    self._notes[f"{name}: named {suffix}, read as {made.format.upper()} for what is in it"] = None
 
     def _units(self, found: Iterable[Opened]) -> Iterator[_Unit]:
         """What is to be read at a time: a file, or a stretch of a large one."""
@@ -185,8 +185,9 @@ class Run:
             stretches: Sequence[Stretch | None] | None = None
             if isinstance(opened, Source):
                 self._shelf.expected_bytes += opened.size
-                if opened.file is not None and self._options.input_format in (None, "x12"):
-                    stretches = slices.stretches(opened.file.fileno(), opened.size)
+                if opened.is_large and self._options.input_format in (None, "x12"):
+                    with suppress(OSError):  # it is met again, and told, when the file is read
+                        stretches = slices.stretches(opened.read_at, opened.size)
             stretches = stretches or [None]
             for stretch in stretches:
                 yield _Unit(opened, self._count, stretch, last=stretch is stretches[-1])
@@ -209,6 +210,8 @@ class Run:
             instead = registers.recognise(opened.data) if isinstance(error, NotClaimRows) else None
             said = "; ".join(filter(None, (instead or str(error), opened.damage)))
             return unit, ("STR002" if instead else error.code, said)
+        except OSError as error:
+            return unit, ("STR001", f"cannot be read: {error.strerror or error}")
         if unit.last and (damage := CHANGED if opened.has_changed() else opened.damage):
             made.problems.append(Problem("STR001", damage, _AGAIN, Place(1, 1, 1, 1)))
         self._shelve(unit.number, made)
@@ -230,15 +233,15 @@ class Run:
     def _take(self, name: str, number: int, made: Read) -> None:
         self.files[name] = None
         self._reads[number] = name, made
-        self._notes += [said for note in made.notes if (said := f"{name}: {note}") not in self._notes]
+        self._claims += made.claims
+        self._notes.update(dict.fromkeys(f"{name}: {note}" for note in made.notes))
         if made.first_day and (self._first is None or made.first_day < self._first):
             self._first = made.first_day
 
     def _progress(self, begin: float, end: float, share: float) -> None:
         """Tell that this share of the work between `begin` and `end` is done."""
         if self._options.progress:
-            claims = sum(made.claims for _, made in self._reads.values())
-            self._options.progress(Progress(begin + (end - begin) * min(share, 1), len(self.files), claims))
+            self._options.progress(Progress(begin + (end - begin) * min(share, 1), len(self.files), self._claims))
 
     def _drop(self, name: str, message: str) -> None:
         """A large file that turned out to have no professional claims."""
@@ -285,7 +288,7 @@ class Run:
     def _all_notes(self, later: int) -> list[str]:
         given = (self._given.authorizations, self._given.documentation, self._given.fees)
         notes = [f"{register.name}: {note}" for register in given if register for note in register.notes]
-        notes = self._notes + notes + self._history_notes
+        notes = [*self._notes, *notes, *self._history_notes]
         if later:
             notes.append(
                 f"ICD-10-CM is loaded to {codeset.icd10cm_last_day()}, and {later:,} service lines are later: codes "

@@ -41,7 +41,6 @@ class Shelf:
         self._lines = 0
         # It has no name, so whatever happens to the run, nothing of a patient stays on the disk.
         self._file: IO[bytes] | None = None
-        self._end = 0
         self._index: dict[int, list[tuple[int, int, int]]] = {}  # offset, length and unpacked length, by part
         self._schema: Any = None
         # Every group of every part as one number: the group's, with the part's in its last bits.
@@ -90,12 +89,10 @@ class Shelf:
     def _append(self, data: bytes) -> tuple[int, int]:
         """Write at the end of the file; where and how much."""
         assert self._file is not None
-        with self._lock:
-            at, self._end = self._end, self._end + len(data)
         try:
-            done = 0
-            while done < len(data):
-                done += os.pwrite(self._file.fileno(), data[done:], at + done)
+            with self._lock:
+                at = self._file.seek(0, os.SEEK_END)
+                self._file.write(data)
         except OSError as error:
             raise CannotShelve(
                 f"{tempfile.gettempdir()}: the lines of a large run cannot be kept there: {error.strerror}; make room, "
@@ -114,7 +111,10 @@ class Shelf:
         for each in sorted(self._index):
             at, length, size = self._index[each][number]
             if length:
-                plain = pa.decompress(os.pread(self._file.fileno(), length, at), size, "lz4")
+                with self._lock:
+                    self._file.seek(at)
+                    packed = self._file.read(length)
+                plain = pa.decompress(packed, size, "lz4")
                 found.append(pa.ipc.read_record_batch(plain, self._schema))
         frame = pl.from_arrow(pa.Table.from_batches(found, self._schema), rechunk=True)
         assert isinstance(frame, pl.DataFrame)

@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 import tempfile
+import threading
 import weakref
 import zipfile
 import zlib
@@ -20,8 +21,7 @@ EXTENSIONS = (".837", ".837p", ".x12", ".edi", ".txt", ".dat", ".csv", ".tsv", "
 CHANGED = "changed while it was read, so it was not checked; wait until the export is done"
 _COPY = ".fixed"  # what `claimlint.fixes` puts into the names of its copies
 _JUNK = ("__MACOSX", "Thumbs.db", ".DS_Store", "desktop.ini")
-_PIECE, _BLOCK = 1 << 16, 1 << 28  # bytes at a time, of what is packed and of what is not
-_GZIP = 31  # the window bits that mean gzip to zlib
+_PIECE, _GZIP = 1 << 16, 31  # bytes at a time; the window bits that mean gzip to zlib
 _OFFICE = {"[Content_Types].xml", "mimetype"}
 # Unpacked data beyond this is refused: no claim file compresses 200 to 1, archives made to do harm do.
 _MAX_RATIO, _RATIO_FROM, _MAX_UNPACKED, _MAX_MEMBERS = 200, 10 << 20, 4 << 30, 10_000
@@ -33,31 +33,51 @@ LARGE = 16 << 20  # bytes of a file that is not to be held in memory as a whole
 class Source:
     """One file's bytes; `damage` says why they are not all of them.
 
-    Those of a large file stay in `file`, `size` of them, unless `data` is asked for.
+    Those of a large one (`is_large`) stay in the file that they are in, unless `data` is asked for.
     """
 
     def __init__(
-        self, name: str, data: bytes | None = None, damage: str | None = None, file: IO[bytes] | None = None
+        self,
+        name: str,
+        data: bytes | None = None,
+        damage: str | None = None,
+        *,
+        path: Path | None = None,
+        file: IO[bytes] | None = None,
     ) -> None:
-        self.name, self.damage, self.file = name, damage, file
-        self._data = data
-        self._opened = os.fstat(file.fileno()) if file else None
-        self.size = self._opened.st_size if self._opened else len(data or b"")
+        self.name, self.damage, self.is_large = name, damage, data is None
+        self._data, self._path, self._file = data, path, file
+        self._lock = threading.Lock()
+        self._opened = path.stat() if path else None
+        if path:
+            self.size = path.stat().st_size
+        else:
+            self.size = file.seek(0, os.SEEK_END) if file else len(data or b"")
         if file:
             weakref.finalize(self, file.close)
+
+    def read_at(self, length: int, at: int) -> bytes:
+        """Bytes from an offset, fewer at the end; several threads may ask. Raises OSError."""
+        if self._path:  # not kept open, since there may be thousands
+            with self._path.open("rb") as file:
+                file.seek(at)
+                return file.read(length)
+        if self._file:
+            with self._lock:
+                self._file.seek(at)
+                return self._file.read(length)
+        return (self._data or b"")[at : at + length]
 
     @property
     def data(self) -> bytes:
         """All of them."""
-        if self.file is None:
-            return self._data or b""
-        return b"".join(os.pread(self.file.fileno(), _BLOCK, at) for at in range(0, self.size, _BLOCK))
+        return self.read_at(self.size, 0) if self._data is None else self._data
 
     def has_changed(self) -> bool:
-        """Whether somebody has written to a large file since it was opened."""
-        if self.file is None or self._opened is None:
+        """Whether somebody has written to a large file since it was looked at first."""
+        if self._path is None or self._opened is None:
             return False
-        now = os.fstat(self.file.fileno())
+        now = self._path.stat()
         return (now.st_size, now.st_mtime_ns) != (self._opened.st_size, self._opened.st_mtime_ns)
 
 
@@ -135,32 +155,32 @@ def _expand(path: str) -> Iterator[Path | SourceProblem | Skipped]:
 def _open(path: Path) -> Iterator[Source | SourceProblem]:
     name = _name(path)
     try:
-        file = path.open("rb")
-        size = path.stat().st_size
-        begin = os.pread(file.fileno(), 4, 0)
-        if begin.startswith(b"\x1f\x8b"):
-            yield _gunzip(name, file, size)
-        elif begin == b"PK\x03\x04":
-            yield from _unzip(name, file, size)
-        else:
-            source = Source(name, file=file)
-            if size > LARGE:
-                yield source
+        before = path.stat()
+        with path.open("rb") as file:
+            begin = file.read(4)
+            if begin.startswith(b"\x1f\x8b"):
+                yield _gunzip(name, file, before.st_size)
                 return
-            data = source.data
-            if source.has_changed() or len(data) != size:
-                yield SourceProblem(name, CHANGED)
-            else:
-                yield Source(name, data)
-        file.close()
+            if begin == b"PK\x03\x04":
+                yield from _unzip(name, file, before.st_size)
+                return
+        if before.st_size > LARGE:
+            yield Source(name, path=path)
+            return
+        data = path.read_bytes()
+        after = path.stat()
     except OSError as error:
         yield SourceProblem(name, _why(error))
+        return
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        yield SourceProblem(name, CHANGED)
+    else:
+        yield Source(name, data)
 
 
 def _kept(name: str, sink: tempfile.SpooledTemporaryFile[bytes], size: int, damage: str | None) -> Source:
     """What was unpacked: in memory, or where it is large in a file without a name."""
     if size > LARGE:
-        sink.flush()
         return Source(name, damage=damage, file=sink)
     sink.seek(0)
     with sink:
@@ -175,7 +195,8 @@ def _gunzip(name: str, file: IO[bytes], size: int) -> Source | SourceProblem:
     while at < size:
         before = unpack.copy() if step > 1 else unpack
         try:
-            packed = os.pread(file.fileno(), step, at)
+            file.seek(at)
+            packed = file.read(step)
             part = unpack.decompress(packed)
         except zlib.error as error:
             if step == 1:
@@ -190,7 +211,8 @@ def _gunzip(name: str, file: IO[bytes], size: int) -> Source | SourceProblem:
             return SourceProblem(name, f"refused: unpacks to more than {total >> 20} MB from {size} bytes")
         at += len(packed) - len(unpack.unused_data)
         if unpack.eof:
-            if not os.pread(file.fileno(), _BLOCK, at).strip(b"\0"):
+            file.seek(at)
+            if not file.read().strip(b"\0"):
                 break
             unpack = zlib.decompressobj(_GZIP)
     if not damage and not unpack.eof:
@@ -207,7 +229,8 @@ def _unzip(name: str, file: IO[bytes], size: int) -> Iterator[Source | SourcePro
         yield SourceProblem(name, f"damaged archive: {error}")
         return
     if _OFFICE & set(archive.namelist()):
-        yield Source(name, os.pread(file.fileno(), _BLOCK, 0))  # a document; sniffing tells which
+        file.seek(0)
+        yield Source(name, file.read())  # a document; sniffing tells which
         return
     members = sorted((m for m in archive.infolist() if not m.is_dir()), key=lambda m: m.filename)
     members = [m for m in members if not any(j in Path(m.filename).parts for j in _JUNK)]

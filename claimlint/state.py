@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import hashlib
-import os
 import pickle
 import sqlite3
 import zlib
@@ -149,11 +148,8 @@ class State:
 
 def _digest(source: Source) -> str:
     digest = hashlib.blake2b(digest_size=20)
-    if source.file is None:
-        digest.update(source.data)
-    else:
-        for at in range(0, source.size, _BLOCK):
-            digest.update(os.pread(source.file.fileno(), _BLOCK, at))
+    for at in range(0, source.size, _BLOCK):
+        digest.update(source.read_at(_BLOCK, at))
     return digest.hexdigest()
 
 

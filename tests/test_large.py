@@ -124,10 +124,10 @@ def test_a_large_file_that_changes_while_it_is_read_is_told(
     cut_small(5_000)
     planned = slices.stretches
 
-    def growing(number: int, size: int) -> list[slices.Stretch] | None:
+    def growing(read_at: slices.Reader, size: int) -> list[slices.Stretch] | None:
         with file.open("a") as more:
             more.write("ISA")
-        return planned(number, size)
+        return planned(read_at, size)
 
     monkeypatch.setattr(slices, "stretches", growing)
     report = check([str(file)], Options(as_of=AS_OF))
@@ -150,3 +150,25 @@ def test_packed_findings_are_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [f.place.line for f in settled] == [1, 2, 2, 3, 3, 4, 5, 6, 9, 12, 20, 21, 30]
     assert len(settled) == 13
     assert settled[5].place.line == 4
+
+
+def test_a_large_file_that_is_gone_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_small: Callable[[int], None]
+) -> None:
+    file = tmp_path / "claims.837"
+    write_file(Plan(file), 50)
+    (tmp_path / "other.csv").write_text("claim_id,procedure,service_date,charge\nA,97110,2026-01-05,90\n")
+    cut_small(5_000)
+    planned = slices.stretches
+
+    def going(read_at: slices.Reader, size: int) -> list[slices.Stretch] | None:
+        made = planned(read_at, size)
+        if made:
+            file.unlink()
+        return made
+
+    monkeypatch.setattr(slices, "stretches", going)
+    report = check([str(file), str(tmp_path / "other.csv")], Options(as_of=AS_OF))
+    (told,) = [f.message for f in report.findings if f.file == str(file)]
+    assert told.startswith("cannot be read: No such file")
+    assert report.summary["claims_read"] == 1

@@ -6,13 +6,15 @@ group and the open provider, subscriber and patient loops are carried along as a
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from claimlint.readers import text
 from claimlint.readers.envelope import delimiters_at
 from claimlint.readers.x12 import Slice
+
+Reader: TypeAlias = Callable[[int, int], bytes]  # so many bytes of a file, from an offset
 
 SLICE = 4 << 20  # bytes
 
@@ -39,20 +41,20 @@ class Stretch:
     context: Mapping[str, Piece]
     goes_on: bool
 
-    def read(self, file: int) -> Slice:
-        """Its bytes, from a file descriptor."""
+    def read(self, read_at: Reader) -> Slice:
+        """Its bytes."""
         pieces, data, begins = [*(self.context[k] for k in _CONTEXT if k in self.context), self.piece], b"", []
         context = 0
         for each in pieces:
             context = len(data)
             begins.append((context, each.line, each.column))
-            data += text.decode(os.pread(file, each.length, each.begin)).data
+            data += text.decode(read_at(each.length, each.begin)).data
         return Slice(data, context, tuple(begins), self.goes_on)
 
 
-def stretches(file: int, size: int) -> list[Stretch] | None:
+def stretches(read_at: Reader, size: int) -> list[Stretch] | None:
     """How to cut a file; None where it has to be read at once: it is not plain X12, or nowhere to be cut."""
-    head = os.pread(file, _HEAD, 0)
+    head = read_at(_HEAD, 0)
     delimiters = delimiters_at(head, 0) if head.startswith(b"ISA") else None
     if delimiters is None or delimiters.terminator in b"\r\n":
         return None
@@ -63,7 +65,7 @@ def stretches(file: int, size: int) -> list[Stretch] | None:
     found: list[Stretch] = []
     at, line, column = 0, 1, 1
     while at < size:
-        cut, data = cutter.cut(file, at, size)
+        cut, data = cutter.cut(read_at, at, size)
         if not cut or not _is_plain(data):
             return None
         piece, context = Piece(at, cut, line, column), dict(cutter.context)
@@ -106,11 +108,11 @@ class _Cutter:
             return found + len(self._boundary)
         return 0 if data.startswith(pattern[len(self._boundary) :]) and stop > 0 else -1
 
-    def cut(self, file: int, at: int, size: int) -> tuple[int, bytes]:
+    def cut(self, read_at: Reader, at: int, size: int) -> tuple[int, bytes]:
         """How many bytes from `at` are the next stretch, and they themselves; 0 where it cannot be cut."""
         want = SLICE
         while want <= _LONGEST:
-            data = os.pread(file, want, at)
+            data = read_at(want, at)
             if at + len(data) >= size:
                 return len(data), data
             sets, claims = (self._before(data, segment, len(data)) for segment in ("ST", "CLM"))
