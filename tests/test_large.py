@@ -58,7 +58,7 @@ def test_slices_and_parts_say_what_the_whole_says(size: int, tmp_path: Path, cut
 def test_groups_of_lines_of_several_patients_are_looked_at_across_parts(
     tmp_path: Path, cut_small: Callable[[int], None]
 ) -> None:
-    rules = ("STR009", "NEC222", "AUT304", "AUT310")
+    rules = ("STR009", "NEC222", "AUT305", "AUT310")
     for number, code in enumerate(rules):
         plan = Plan(tmp_path / f"{code}.csv", seed=number, by_rule={code: 0.5}, registers=tmp_path / code)
         write_file(plan, 60)
@@ -172,3 +172,17 @@ def test_a_large_file_that_is_gone_is_told(
     (told,) = [f.message for f in report.findings if f.file == str(file)]
     assert told.startswith("cannot be read: No such file")
     assert report.summary["claims_read"] == 1
+
+
+def test_visits_of_several_patients_under_one_authorization_are_counted_across_parts(
+    tmp_path: Path, cut_small: Callable[[int], None]
+) -> None:
+    lines = [f"C{n},W{n},PA2026015577,97110,2026-01-{n:02d},90,Aetna,60054" for n in range(5, 25)]
+    head = "claim_id,member_id,prior_authorization,procedure,service_date,charge,payer_name,payer_id"
+    (tmp_path / "claims.csv").write_text("\n".join([head, *lines]) + "\n")
+    register = tmp_path / "authorizations.csv"
+    register.write_text("authorization_number,visits\nPA2026015577,12\n")
+    whole = told([str(tmp_path / "claims.csv")], authorizations=register)
+    assert whole["summary"]["findings_by_code"]["AUT305"] == 1  # type: ignore[index]
+    cut_small(1_000)
+    assert told([str(tmp_path / "claims.csv")], authorizations=register) == whole

@@ -101,3 +101,25 @@ def test_codes_and_names_are_unique() -> None:
     names = [rule.name for rule in all_rules().values()]
     assert len(names) == len(set(names))
     assert not set(names) & set(all_rules())
+
+
+def _grouped_by(expression: str) -> list[set[str]]:
+    """The columns of each window's groups, of an expression as text."""
+    found = []
+    for start in (m.end() for m in re.finditer(r"\.over\(\[?", expression)):
+        depth, end = 1, start
+        while depth and end < len(expression):
+            depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(expression[end], 0)
+            end += 1
+        found.append(set(re.findall(r'col\("(\w+)"\)', expression[start:end])))
+    return found
+
+
+@pytest.mark.parametrize("code", RULES)
+def test_a_rule_that_groups_lines_of_several_patients_says_so(code: str) -> None:
+    rule = RULES[code]
+    expressions = [str(e) for finds in rule.conditions() for e in (finds.when, *(finds.values or {}).values())]
+    groups = [columns for text in expressions for columns in _grouped_by(text)]
+    of_one_patient = {"patient_key", "session_key", "claim_key", "row"}
+    beyond = [columns for columns in groups if not columns & of_one_patient]
+    assert all(set(rule.across) & columns for columns in beyond) if rule.across else not beyond

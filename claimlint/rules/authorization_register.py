@@ -58,7 +58,6 @@ def prior_authorization_unknown() -> pl.Expr:
     message="{procedure} on {service_date} is before authorization {prior_authorization} begins, on {auth_valid_from}",
     hint="ask the payer to change the authorization's dates, or bill under the one that covers the day",
     source="X12N 005010X222A1 loops 2300 and 2400 REF*G1; the payer's approval",
-    across=("prior_authorization",),
     optional=("service_date_to",),
 )
 def service_outside_authorized_dates() -> list[Finds]:
@@ -100,6 +99,7 @@ def service_outside_authorized_dates() -> list[Finds]:
     hint="ask the payer for more visits and bill the rest under the new authorization",
     source="X12N 005010X222A1 loops 2300 and 2400 REF*G1; the payer's approval",
     optional=("frequency_code", "auth_valid_from", "auth_valid_to", "auth_procedures"),
+    across=("prior_authorization",),
 )
 def authorized_visits_exceeded() -> Finds:
     """More visits than the authorization allows; the first too many is named.
