@@ -5,13 +5,12 @@ from __future__ import annotations
 import collections
 import datetime as dt
 import difflib
-import functools
 import os
 import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from claimlint import ClaimlintError, __version__
-from claimlint.cli_types import Date, Share, Size
+from claimlint.cli_codesets import codesets
+from claimlint.cli_common import FILE, Date, Share, Size, configured
 
 if TYPE_CHECKING:
-    from claimlint.config import Config
     from claimlint.findings import Finding, Report
     from claimlint.inputs import Options as EngineOptions
     from claimlint.inputs import Progress
@@ -44,8 +43,6 @@ PAYER_CLASSES = (
     "self-pay",
 )
 _RANK = {"error": 3, "warning": 2, "info": 1, "never": 9}
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-IMPORTABLE = ("icd10cm", "hcpcs", "cpt", "ncci-ptp", "ncci-mue")
 
 
 class _Group(click.Group):
@@ -57,35 +54,6 @@ class _Group(click.Group):
         except BrokenPipeError:
             ctx.exit(CLOSED_PIPE)
         return status
-
-
-def _configured(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of the configuration, and lay its codesets over the shipped ones before it runs."""
-
-    @click.option("--config", "config_file", type=_FILE, help="The claimlint.toml to use.  [default: nearest upwards]")
-    @click.option("--isolated", is_flag=True, help="Use no claimlint.toml and no plug-ins.")
-    @functools.wraps(command)
-    def run(*args: Any, config_file: Path | None, isolated: bool, **options: Any) -> Any:
-        from claimlint import codeset, config
-
-        found = None if isolated else config_file or config.discover(Path.cwd())
-        told = config.load(found)
-        codeset.use(told.overlays)
-        _use_rules(told, plugins=not isolated)
-        click.get_current_context().obj = told
-        return command(*args, **options)
-
-    return run
-
-
-def _use_rules(told: Config, *, plugins: bool) -> None:
-    from claimlint import rules
-
-    rules.use((), plugins=plugins)
-    if told.rules:
-        from claimlint import own
-
-        rules.use(own.rules_of(told.rules), plugins=plugins)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -122,12 +90,12 @@ def cli() -> None:
     "--payer", type=click.Choice(PAYER_CLASSES), help="The payer class of every claim, whatever the file says."
 )
 @click.option("--as-of", type=Date(), help="The date that counts as today.  [default: today]")
-@click.option("--map", "map_file", type=_FILE, help='TOML file of CSV headings: "Your Heading" = "column".')
-@click.option("--authorizations", type=_FILE, help="Register of prior authorizations (CSV).")
-@click.option("--documentation", type=_FILE, help="Register of session documentation (CSV).")
-@click.option("--fees", type=_FILE, help="Fee schedule (CSV).")
+@click.option("--map", "map_file", type=FILE, help='TOML file of CSV headings: "Your Heading" = "column".')
+@click.option("--authorizations", type=FILE, help="Register of prior authorizations (CSV).")
+@click.option("--documentation", type=FILE, help="Register of session documentation (CSV).")
+@click.option("--fees", type=FILE, help="Fee schedule (CSV).")
 @click.option(
-    "--history", type=_FILE, multiple=True, help="An earlier export: its lines count, and have no findings themselves."
+    "--history", type=FILE, multiple=True, help="An earlier export: its lines count, and have no findings themselves."
 )
 @click.option(
     "--state",
@@ -144,7 +112,7 @@ def cli() -> None:
 @click.option("--show-phi", is_flag=True, help="Show patient names, member ids and birth dates in excerpts.")
 @click.option("-q", "--quiet", is_flag=True, help="No summary and no notices.")
 @click.option("-v", "--verbose", is_flag=True, help="List every rule that was not checked.")
-@_configured
+@configured
 def check(paths: tuple[str, ...], **options: Any) -> int:
     """Lint claim files, folders, globs or - (standard input): CSV, 837P or X12-like XML.
 
@@ -367,7 +335,7 @@ def _selection(select: tuple[str, ...], ignore: tuple[str, ...], extend: tuple[s
 @cli.command()
 @click.argument("selector", metavar="[CODE|NAME]", required=False)
 @click.option("--output-format", type=click.Choice(("text", "markdown", "json")), default="text", show_default=True)
-@_configured
+@configured
 def rule(selector: str | None, output_format: str) -> None:
     """Explain a rule, or list them all: claimlint's, those of plug-ins and your own."""
     from claimlint.reports import rules as pages
@@ -388,12 +356,12 @@ def rule(selector: str | None, output_format: str) -> None:
     "--payer", type=click.Choice(PAYER_CLASSES), help="The payer class of every claim, whatever the file says."
 )
 @click.option("--as-of", type=Date(), help="The date that counts as today.  [default: today]")
-@click.option("--map", "map_file", type=_FILE, help='TOML file of CSV headings: "Your Heading" = "column".')
-@click.option("--authorizations", type=_FILE, help="Register of prior authorizations (CSV).")
-@click.option("--documentation", type=_FILE, help="Register of session documentation (CSV).")
-@click.option("--fees", type=_FILE, help="Fee schedule (CSV).")
-@click.option("--history", type=_FILE, multiple=True, help="An earlier export: its lines count.")
-@_configured
+@click.option("--map", "map_file", type=FILE, help='TOML file of CSV headings: "Your Heading" = "column".')
+@click.option("--authorizations", type=FILE, help="Register of prior authorizations (CSV).")
+@click.option("--documentation", type=FILE, help="Register of session documentation (CSV).")
+@click.option("--fees", type=FILE, help="Fee schedule (CSV).")
+@click.option("--history", type=FILE, multiple=True, help="An earlier export: its lines count.")
+@configured
 def what_changes(paths: tuple[str, ...], before: str, after: str, **options: Any) -> int:
     """Lint the same claims twice, and report what will start or stop failing.
 
@@ -457,7 +425,7 @@ def generate(file: Path, claims: int | None, size: int | None, as_of: dt.date | 
 
 
 @cli.command("test")
-@_configured
+@configured
 def run_tests() -> int:
     """Run the flagged and clean examples of your own rules, plug-ins, policy packs and claimlint.toml.
 
@@ -481,7 +449,7 @@ def run_tests() -> int:
 @click.argument("code")
 @click.option("--on", type=Date(), help="The date of service.  [default: today]")
 @click.option("--payer", type=click.Choice(PAYER_CLASSES), help="Only this payer class's policies.")
-@_configured
+@configured
 def code(code: str, on: dt.date | None, payer: str | None) -> int:
     """Say what is known of a code: status, kind, edits, policies, sources."""
     from claimlint.reports.code import describe
@@ -498,73 +466,4 @@ def code(code: str, on: dt.date | None, payer: str | None) -> int:
     return 0
 
 
-@cli.group()
-def codesets() -> None:
-    """What is loaded: list it, verify it, import what CMS and the AMA publish."""
-
-
-@codesets.command("list")
-@click.option("--as-of", type=Date(), help="The date that counts as today.  [default: today]")
-@_configured
-def list_codesets(as_of: dt.date | None) -> None:
-    """List what is loaded: kind, version, rows, dates, source, and what has grown old."""
-    from claimlint.reports import codesets as listing
-
-    for line in listing.lines(as_of or dt.date.today()):
-        click.echo(line)
-
-
-@codesets.command()
-@_configured
-def verify() -> int:
-    """Check that every row is dated and sourced, that none contradict, and that references resolve.
-
-    Exit status: 0 all is well, 1 something is not.
-    """
-    from claimlint.verify import problems
-
-    found = list(problems())
-    for each in found:
-        click.echo(each)
-    click.echo(f"{len(found)} problems" if found else "every codeset and policy pack is in order")
-    return int(bool(found))
-
-
-@codesets.command("import")
-@click.argument("kind")
-@click.argument("files", nargs=-1, required=True, type=_FILE)
-@click.option(
-    "--release", default="", help="The release, such as 2027 or 2026Q4, where the files' names do not tell it."
-)
-def import_codeset(kind: str, files: tuple[Path, ...], release: str) -> None:
-    """Import a published release, as downloaded (all its parts, or the ZIP archive that they came in).
-
-    KIND is icd10cm, hcpcs, cpt, ncci-ptp or ncci-mue; or the name of a shipped table, such as modifiers, for a CSV in
-    its layout. What was imported before stays unless the new files read whole.
-    """
-    from claimlint import codeset, releases
-
-    kinds = [*IMPORTABLE, *codeset.tables()]
-    if kind not in kinds:
-        near = difflib.get_close_matches(kind, kinds, 1)
-        raise click.UsageError(
-            f"there is no kind {kind!r}" + (f"; did you mean {near[0]}?" if near else f"; there are {', '.join(kinds)}")
-        )
-    made = releases.load(kind, files, release)
-    click.echo(f"{made.kind} {made.release}: {made.rows:,} rows, for {made.begins} to {made.ends}, kept in {made.path}")
-
-
-@codesets.command()
-@click.argument("kind")
-@click.option("--release", default="", help="Only this release.  [default: every release of the kind]")
-def remove(kind: str, release: str) -> int:
-    """Remove what was imported; the shipped codesets speak again."""
-    from claimlint import store
-
-    gone = store.remove(kind, release)
-    for each in gone:
-        click.echo(f"removed {each.kind} {each.release} ({each.rows:,} rows)")
-    if not gone:
-        have = ", ".join(sorted({f"{i.kind} {i.release}" for i in store.imports()})) or "nothing"
-        click.echo(f"no import of {' '.join(filter(None, (kind, release)))}; imported: {have}", err=True)
-    return 0 if gone else 2
+cli.add_command(codesets)

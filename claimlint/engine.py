@@ -19,7 +19,7 @@ import polars as pl
 from claimlint import codeset, edits, lines, policy, registers, vocabulary
 from claimlint.evaluation import Evaluation, spans
 from claimlint.findings import SEVERITIES, Finding, Findings, NotChecked, Report, dollars, order
-from claimlint.hits import finding, located, of_reader, packed, repeated_interchanges, unpacked
+from claimlint.hits import file_finding, located, of_reader, packed, repeated_interchanges, unpacked
 from claimlint.inputs import CannotRun as CannotRun
 from claimlint.inputs import Options as Options
 from claimlint.inputs import Progress, read_history, read_registers
@@ -205,11 +205,10 @@ class Run:
                 made = x12.read(unit.slice())
                 made.again, made.locate = unit.again, _not_kept
             else:
-                made = read(opened.data, self._options.mapping, self._options.input_format)
-        except NotClaims as error:
-            instead = registers.recognise(opened.data) if isinstance(error, NotClaimRows) else None
-            said = "; ".join(filter(None, (instead or str(error), opened.damage)))
-            return unit, ("STR002" if instead else error.code, said)
+                whole = read_bytes(opened.data, self._options)
+                if isinstance(whole, tuple):
+                    return unit, (whole[0], "; ".join(filter(None, (whole[1], opened.damage))))
+                made = whole
         except OSError as error:
             return unit, ("STR001", f"cannot be read: {error.strerror or error}")
         if unit.last and (damage := CHANGED if opened.has_changed() else opened.damage):
@@ -369,12 +368,21 @@ class Run:
             return sorted(result, key=order)
 
         result = Findings()
-        result.add([file_finding(*each) for each in self.failed])
+        result.add([file_finding(*each, rules) for each in self.failed])
         in_files = sorted(self._reads, key=lambda n: (self._reads[n][0], n))
         for placed, findings in enumerate(in_order(found, in_files), 1):
             result.add(findings)
             self._progress(_LINTING, 1, placed / len(self._reads))
         return result.settled()
+
+
+def read_bytes(data: bytes, options: Options) -> Read | tuple[str, str]:
+    """A file's bytes, read in whatever format they are; or the code and message of why they are no claims."""
+    try:
+        return read(data, options.mapping, options.input_format)
+    except NotClaims as error:
+        instead = registers.recognise(data) if isinstance(error, NotClaimRows) else None
+        return ("STR002" if instead else error.code), instead or str(error)
 
 
 def in_order(work: Callable[[_In], _Out], items: Iterable[_In]) -> Iterator[_Out]:
@@ -466,14 +474,6 @@ def seen(reads: Sequence[tuple[str, Read]], options: Options, given: registers.R
     frames = [typed(made, number, past=False) for number, (_, made) in enumerate(reads)]
     table = enrich(numbered(pl.concat(frames)), options, given)
     return Evaluation(table, dict(enumerate(reads)), given).view(view, set(table.columns))
-
-
-def file_finding(name: str, code: str, message: str) -> Finding:
-    """The finding for a file that could not be linted at all."""
-    place = Place(1, 1, 1, 1)
-    return finding(
-        all_rules()[code], name, place, message, "the other files were linted; this one was not", "error", {}, None
-    )
 
 
 def _summary(report: Report, files: int, seconds: float) -> dict[str, Any]:

@@ -31,11 +31,13 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
 from claimlint import policy, registers, write
-from claimlint.engine import Options, file_finding, lint
+from claimlint.engine import Options, lint
 from claimlint.findings import Report
+from claimlint.hits import file_finding
 from claimlint.lines import BY_NAME, COLUMNS, LIST_KINDS, Column
 from claimlint.readers import NotClaims, Read
 from claimlint.readers.sniff import read
+from claimlint.rules import all_rules
 
 Form = Literal["csv", "x12", "xml"]
 Values = dict[str, str | list[str]]
@@ -289,7 +291,7 @@ def run(example: Example, form: Form = "csv", rules: tuple[str, ...] | None = No
     try:
         return lint(*prepared(example, form, rules))
     except NotClaims as error:
-        return Report([file_finding(f"example.{form}", error.code, str(error))], [], [], {})
+        return Report([file_finding(f"example.{form}", error.code, str(error), all_rules())], [], [], {})
 
 
 # Most examples have the registers of the base line.

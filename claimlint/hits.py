@@ -113,6 +113,14 @@ def repeated_interchanges(reads: Iterable[tuple[str, Read]]) -> dict[str, list[P
     return result
 
 
+def file_finding(name: str, code: str, message: str, rules: Mapping[str, Rule]) -> Finding:
+    """The finding for a file that could not be linted at all."""
+    place = Place(1, 1, 1, 1)
+    return finding(
+        rules[code], name, place, message, "the other files were linted; this one was not", "error", {}, None
+    )
+
+
 def finding(
     rule: Rule,
     file: str,

@@ -25,14 +25,13 @@ import polars as pl
 import pyarrow as pa
 
 from claimlint import ClaimlintError, codeset, config, lines, own, registers, rules
-from claimlint.engine import Options, by_read, enrich, file_finding, typed
+from claimlint.engine import Options, by_read, enrich, read_bytes, typed
 from claimlint.engine import numbered as numbered_rows
 from claimlint.evaluation import Evaluation, spans
 from claimlint.findings import Finding
-from claimlint.hits import located, of_reader, repeated_interchanges, unpacked
+from claimlint.hits import file_finding, located, of_reader, repeated_interchanges, unpacked
 from claimlint.inputs import read_registers
-from claimlint.readers import NotClaimRows, NotClaims, Problem, Read
-from claimlint.readers.sniff import read
+from claimlint.readers import Problem, Read
 from claimlint.shelf import group_key, part_of
 
 if TYPE_CHECKING:
@@ -186,15 +185,6 @@ def _name(path: str) -> str:
     return path.removeprefix("file://") if path.startswith("file:///") else path.removeprefix("file:")
 
 
-def _opened(content: bytes, options: Options) -> Read | tuple[str, str]:
-    """A file, read; or the code and message of why it cannot be."""
-    try:
-        return read(content, options.mapping, options.input_format)
-    except NotClaims as error:
-        instead = registers.recognise(content) if isinstance(error, NotClaimRows) else None
-        return ("STR002" if instead else error.code), instead or str(error)
-
-
 def _reader(job: _Job) -> Any:
     """Reads files: rows of `_READ` for each."""
 
@@ -203,7 +193,7 @@ def _reader(job: _Job) -> Any:
         for batch in batches:
             for row in batch.to_pylist():
                 number, name = row["file_no"], _name(row["path"])
-                made = _opened(row["content"], job.options)
+                made = read_bytes(row["content"], job.options)
                 if isinstance(made, tuple):
                     rows = [(_FILE, number, -1, pickle.dumps(_File(name, None, made)))]
                 else:
@@ -277,8 +267,8 @@ def _placer(job: _Job, known: dict[int, _File]) -> Any:
         file = known[files["file_no"][0].as_py()]
         every, wanted = rules.all_rules(), {rule.code for rule in job.rules()}
         if file.failed:
-            return _rows(FINDINGS, [_record(file_finding(file.name, *file.failed))])
-        made = _opened(files["content"][0].as_py(), job.options)
+            return _rows(FINDINGS, [_record(file_finding(file.name, *file.failed, every))])
+        made = read_bytes(files["content"][0].as_py(), job.options)
         assert isinstance(made, Read)
         problems: list[Problem] = [*made.problems, *repeated.get(file.name, ())]
         found = list(of_reader(file.name, (p for p in problems if p.code in wanted), every))

@@ -1,12 +1,20 @@
-"""The kinds of values that options of the command line take."""
+"""What commands have in common: the kinds of values that options take, and the options of the configuration."""
 
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from claimlint.config import Config
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 class Date(click.ParamType[dt.date]):
@@ -46,3 +54,32 @@ class Share(click.ParamType[tuple[str, float]]):
         if not re.fullmatch(r"0?\.\d+|0|1", share):
             self.fail(f"{value!r} is not a rule and a share from 0 to 1, such as COD131=0.02", param, ctx)
         return rule, float(share)
+
+
+def configured(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of the configuration, and lay its codesets over the shipped ones before it runs."""
+
+    @click.option("--config", "config_file", type=FILE, help="The claimlint.toml to use.  [default: nearest upwards]")
+    @click.option("--isolated", is_flag=True, help="Use no claimlint.toml and no plug-ins.")
+    @functools.wraps(command)
+    def run(*args: Any, config_file: Path | None, isolated: bool, **options: Any) -> Any:
+        from claimlint import codeset, config
+
+        found = None if isolated else config_file or config.discover(Path.cwd())
+        told = config.load(found)
+        codeset.use(told.overlays)
+        _use_rules(told, plugins=not isolated)
+        click.get_current_context().obj = told
+        return command(*args, **options)
+
+    return run
+
+
+def _use_rules(told: Config, *, plugins: bool) -> None:
+    from claimlint import rules
+
+    rules.use((), plugins=plugins)
+    if told.rules:
+        from claimlint import own
+
+        rules.use(own.rules_of(told.rules), plugins=plugins)
