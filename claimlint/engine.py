@@ -80,12 +80,12 @@ def lint(reads: Sequence[tuple[str, Read]], options: Options, given: registers.R
 class _Part:
     """What the rules gave on a part of the lines.
 
-    `hits` by the number of the read, packed; of every line of the run its number in the part (`rows`), its charge (US
-    cents) and whether it is at risk; `joint`, by `Rule.across`, the lines that are looked at with those of other parts.
+    `hits` by the number of the read, packed; of every line of the run, from row `first` on, its charge (US cents) and
+    whether it is at risk; `joint`, by `Rule.across`, the lines that are looked at with those of other parts.
     """
 
     hits: list[tuple[int, bytes]]
-    rows: np.ndarray[Any, Any]
+    first: int
     charges: np.ndarray[Any, Any]
     at_risk: np.ndarray[Any, Any]
     joint: dict[tuple[str, ...], pl.DataFrame]
@@ -314,7 +314,7 @@ class Run:
         present = table.filter(~pl.col("past"))
         return _Part(
             by_read(evaluation.hits()),
-            risk["row"].to_numpy(),
+            table.height - risk.height,  # what is past comes first
             risk["charge"].to_numpy(),
             risk["at_risk"].to_numpy().copy(),
             joint,
@@ -344,7 +344,7 @@ class Run:
         where = table[risk["row"]].select("part", "part_row")
         for (number,), rows in where.partition_by("part", as_dict=True).items():
             own = parts[int(number)]
-            own.at_risk[np.isin(own.rows, rows["part_row"].to_numpy())] = True
+            own.at_risk[rows["part_row"].to_numpy() - own.first] = True
         for record in evaluation.not_checked:
             not_checked.setdefault(record, 0)
         return by_read(evaluation.hits())

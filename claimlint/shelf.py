@@ -19,7 +19,7 @@ import polars as pl
 
 from claimlint import ClaimlintError
 
-PART_LINES = 25_000  # service lines of a part, about
+PART_LINES = 20_000  # service lines of a part, about
 MEMORY_LINES = 60_000  # up to so many there is one part, in memory
 _PART_BITS = 9  # of the number of a part: there are at most 512
 _BYTES_PER_LINE = 200  # of a claim file; only for how many parts there are to be
