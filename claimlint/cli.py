@@ -121,7 +121,7 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
     Exit status: 0 nothing at or above --fail-on, 1 findings (or, with --diff, corrections), 2 could not run.
     """
     from claimlint import engine
-    from claimlint.sources import is_input
+    from claimlint.sources import is_input, total_size
 
     output: Path | None = options["output_file"]
     if output and not output.parent.is_dir():
@@ -142,6 +142,7 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
         show_phi=options["show_phi"],
         stdin_filename=options["stdin_filename"],
         input_format=options["input_format"],
+        expected_bytes=total_size(paths),
     )
     fixing = any(options[name] for name in ("fix", "unsafe_fixes", "diff", "fix_to", "in_place"))
     if options["state"]:
@@ -154,16 +155,14 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
             return int(left is None)
         report = left
     else:
-        with _with_progress(told, paths, options["quiet"]) as told:
+        with _with_progress(told, options["quiet"]) as told:
             report = engine.check(paths, told)
     return _tell(report, options)
 
 
 @contextmanager
-def _with_progress(told: EngineOptions, paths: tuple[str, ...], quiet: bool) -> Iterator[EngineOptions]:
+def _with_progress(told: EngineOptions, quiet: bool) -> Iterator[EngineOptions]:
     """The options with a progress bar, if there is a terminal to show it on: files, claims, rate and time left."""
-    from claimlint.sources import total_size
-
     if quiet or not sys.stderr.isatty():
         yield told
         return
@@ -175,7 +174,7 @@ def _with_progress(told: EngineOptions, paths: tuple[str, ...], quiet: bool) -> 
             text = f"{now.files:,} files, {now.claims:,} claims, {rate:,.0f} claims/s"
             bar.update(max(int(now.done * 1000) - bar.pos, 0), text)
 
-        yield replace(told, expected_bytes=total_size(paths), progress=show)
+        yield replace(told, progress=show)
 
 
 def _tell(report: Report, options: dict[str, Any]) -> int:
@@ -193,7 +192,7 @@ def _check_new(paths: tuple[str, ...], told: EngineOptions, options: dict[str, A
     from claimlint.state import State
 
     with closing(State(options["state"], told)) as state:
-        with _with_progress(told, paths, options["quiet"]) as told:
+        with _with_progress(told, options["quiet"]) as told:
             found = state.unknown(engine.claim_files(paths, told))
             report = engine.check_sources(found, told, may_be_none=True)
         report = state.keep(report)

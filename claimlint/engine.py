@@ -28,7 +28,7 @@ from claimlint.readers.slices import Stretch
 from claimlint.readers.sniff import read
 from claimlint.rules import all_rules
 from claimlint.shelf import Shelf, in_groups
-from claimlint.sources import CHANGED, Opened, Skipped, Source, SourceProblem, sources
+from claimlint.sources import CHANGED, Opened, Skipped, Source, SourceProblem, sources, total_size
 
 _AGAIN = "get the file again; what came before the damage was linted"
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".xml": "xml", ".837": "x12", ".837p": "x12", ".x12": "x12", ".edi": "x12"}
@@ -42,6 +42,7 @@ _Out = TypeVar("_Out")
 
 def check(paths: Sequence[str], options: Options) -> Report:
     """Lint files, folders and globs. Raises CannotRun when there is nothing that could be read."""
+    options = replace(options, expected_bytes=options.expected_bytes or total_size(paths))
     return check_sources(claim_files(paths, options), options)
 
 
@@ -138,7 +139,7 @@ class Run:
         self._reads: dict[int, tuple[str, Read]] = {}  # by the `file_no` of their lines
         self._past = self._count = 0
         self._rules = [r for code, r in all_rules().items() if options.rules is None or code in options.rules]
-        self._shelf = Shelf(sorted({r.across for r in self._rules if r.across}))
+        self._shelf = Shelf(sorted({r.across for r in self._rules if r.across}), options.expected_bytes)
         self._first: dt.date | None = None
 
     def close(self) -> None:
@@ -181,10 +182,12 @@ class Run:
 
     def _units(self, found: Iterable[Opened]) -> Iterator[_Unit]:
         """What is to be read at a time: a file, or a stretch of a large one."""
+        size = 0
         for opened in found:
             stretches: Sequence[Stretch | None] | None = None
             if isinstance(opened, Source):
-                self._shelf.expected_bytes += opened.size
+                size += opened.size
+                self._shelf.expected_bytes = max(size, self._shelf.expected_bytes)
                 if opened.is_large and self._options.input_format in (None, "x12"):
                     with suppress(OSError):  # it is met again, and told, when the file is read
                         stretches = slices.stretches(opened.read_at, opened.size)

@@ -269,10 +269,8 @@ class Evaluation:
                 expressions = (finds.when, *values.values(), *shown, *self._fixed(view, rule, finds, schema))
                 needed |= {root for e in expressions for root in e.meta.root_names()}
                 asked |= vocabulary.needs(finds)
-        known = pl.any_horizontal(
-            *(pl.col(c).is_not_null() for c in asked if c.startswith(tuple(registers.KINDS)) and c in schema),
-            pl.lit(not any(c.startswith(tuple(registers.KINDS)) for c in asked)),
-        )
+        of_registers = [pl.col(c).is_not_null() for c in asked if c.startswith(tuple(registers.KINDS)) and c in schema]
+        known = pl.any_horizontal(of_registers) if of_registers else pl.lit(True)
         whole = [(pl.col(spans(group)) & known).any().over(key) for key in ("claim_key", "session_key")]
         return self._table.filter(pl.any_horizontal(whole)).select(c for c in schema if c in needed)
 

@@ -29,7 +29,7 @@ class Options:
     `as_of` stands for today; with `first_day` all dates, it too, are moved so that the first date of service is this
     one. `payer` overrides the payer class of every claim. `history` are earlier exports, whose lines count where a rule
     counts but have no findings. `packs` speak beside those of the codesets.
-    `progress` is told of now and then, by what is known of the files' size (`expected_bytes`).
+    `expected_bytes` is how large the files are together, about; by it the work is parted, and its `progress` told.
     """
 
     as_of: dt.date = field(default_factory=dt.date.today)

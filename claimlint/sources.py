@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import glob
 import os
@@ -22,6 +23,7 @@ CHANGED = "changed while it was read, so it was not checked; wait until the expo
 _COPY = ".fixed"  # what `claimlint.fixes` puts into the names of its copies
 _JUNK = ("__MACOSX", "Thumbs.db", ".DS_Store", "desktop.ini")
 _PIECE, _GZIP = 1 << 16, 31  # bytes at a time; the window bits that mean gzip to zlib
+_PACKED = 8  # how much larger claims are than packed, about
 _OFFICE = {"[Content_Types].xml", "mimetype"}
 # Unpacked data beyond this is refused: no claim file compresses 200 to 1, archives made to do harm do.
 _MAX_RATIO, _RATIO_FROM, _MAX_UNPACKED, _MAX_MEMBERS = 200, 10 << 20, 4 << 30, 10_000
@@ -263,9 +265,14 @@ def _unzip(name: str, file: IO[bytes], size: int) -> Iterator[Source | SourcePro
 
 
 def total_size(paths: Sequence[str]) -> int:
-    """Bytes of all files that the paths name, as far as they can be told beforehand."""
-    files = [each for path in paths if path != "-" for each in _expand(path) if isinstance(each, Path)]
-    return sum(each.stat().st_size for each in files if each.is_file())
+    """Bytes of all files that the paths name, unpacked, about; of those that can be told beforehand."""
+    total = 0
+    for each in (each for path in paths if path != "-" for each in _expand(path)):
+        if isinstance(each, Path):
+            with contextlib.suppress(OSError):  # told when it is opened
+                packed = each.suffix.lower() in (".gz", ".zip")
+                total += each.stat().st_size * (_PACKED if packed else 1)
+    return total
 
 
 def is_input(path: Path, paths: Sequence[str]) -> bool:

@@ -186,3 +186,20 @@ def test_visits_of_several_patients_under_one_authorization_are_counted_across_p
     assert whole["summary"]["findings_by_code"]["AUT305"] == 1  # type: ignore[index]
     cut_small(1_000)
     assert told([str(tmp_path / "claims.csv")], authorizations=register) == whole
+
+
+def test_many_small_files_are_parted_by_what_they_are_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(8):
+        write_file(Plan(tmp_path / f"{number}.837", seed=number), 50)
+    monkeypatch.setattr(shelf, "MEMORY_LINES", 100)
+    monkeypatch.setattr(shelf, "PART_LINES", 40)
+    parts = []
+    close = shelf.Shelf.close
+
+    def closing(self: shelf.Shelf) -> None:
+        parts.append(self.parts)
+        close(self)
+
+    monkeypatch.setattr(shelf.Shelf, "close", closing)
+    lines = check([str(tmp_path)], Options(as_of=AS_OF)).summary["service_lines"]
+    assert parts[0] >= lines / 40
