@@ -23,9 +23,8 @@ from claimlint.hits import file_finding, located, of_reader, packed, repeated_in
 from claimlint.inputs import CannotRun as CannotRun
 from claimlint.inputs import Options as Options
 from claimlint.inputs import Progress, read_history, read_registers
-from claimlint.readers import Locate, NotClaimRows, NotClaims, Place, Problem, Read, slices, x12
-from claimlint.readers.slices import Stretch
-from claimlint.readers.sniff import read
+from claimlint.readers import NotClaimRows, NotClaims, Place, Problem, Read, sniff
+from claimlint.readers.slices import Sliced
 from claimlint.rules import all_rules
 from claimlint.shelf import Shelf, in_groups
 from claimlint.sources import CHANGED, Opened, Skipped, Source, SourceProblem, sources, total_size
@@ -97,33 +96,20 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Unit:
-    """What is read at a time: a file, or a stretch of a large one; `last` of its file."""
+    """What is read at a time: a file, or slice `index` of a large one; `last` of its file."""
 
     opened: Opened
     number: int
-    stretch: Stretch | None
-    last: bool
+    sliced: Sliced | None = None
+    index: int = 0
+    last: bool = True
 
     @property
     def size(self) -> int:
         """In bytes."""
-        if self.stretch:
-            return self.stretch.piece.length
+        if self.sliced:
+            return self.sliced.lengths[self.index]
         return self.opened.size if isinstance(self.opened, Source) else 0
-
-    def slice(self) -> x12.Slice:
-        """The bytes of the stretch."""
-        assert self.stretch is not None
-        assert isinstance(self.opened, Source)
-        return self.stretch.read(self.opened.read_at)
-
-    def again(self) -> Locate:
-        """Where values of the stretch stand."""
-        return x12.locate(self.slice())
-
-
-def _not_kept(*_: object) -> Place:
-    raise AssertionError("the bytes of a stretch are not kept: `Read.again`")
 
 
 class Run:
@@ -156,44 +142,59 @@ class Run:
 
     def add_files(self, found: Iterable[Opened]) -> None:
         """Read files and take them in; those that cannot be read are then in `failed`."""
-        sliced: dict[str, list[Read]] = {}
+        reads: dict[int, Read] = {}  # of one file
         done = 0
         for unit, made in in_order(self._read, self._units(found)):
-            name, number = unit.opened.name, unit.number
+            name = unit.opened.name
             done += unit.size
             self._progress(0, _READING, done / self._options.expected_bytes if self._options.expected_bytes else 0)
-            if unit.stretch is not None and isinstance(made, Read):
-                sliced.setdefault(name, []).append(made)
-                if unit.last:
-                    made.problems += x12.finish(reads := sliced.pop(name))
-                    other = next((p for each in reads for p in each.problems if p.code == "STR002"), None)
-                    if other and not any(each.claims for each in reads):
-                        self._drop(name, f"{other.message}; {other.hint}")
-                        continue
-            if isinstance(made, str):
-                self._notes[f"{name}: {made}"] = None
-            elif isinstance(made, tuple):
-                self.failed += {(name, *made)}.difference(self.failed)  # once for all stretches of a file
+            if isinstance(made, Read):
+                reads[unit.number] = made
             else:
-                self._take(name, number, made)
-                suffix = Path(name).suffix.lower()
-                if _SUFFIXES.get(suffix, made.format) != made.format:
-                    self._notes[f"{name}: named {suffix}, read as {made.format.upper()} for what is in it"] = None
+                self._not_read(name, made)
+            if unit.last:
+                reads = self._settled(unit, reads)
+                for number, each in reads.items():
+                    self._take(name, number, each)
+                reads = {}
+
+    def _settled(self, unit: _Unit, reads: dict[int, Read]) -> dict[int, Read]:
+        """What a file gave. If the slices of a large one do not agree, it is read at once."""
+        if unit.sliced is None or len(reads) < len(unit.sliced.lengths):  # of a file that is gone, what was there
+            return reads
+        try:
+            if unit.sliced.finish(list(reads.values())):
+                return reads
+            self._shelf.take_back(reads)
+            made = self._read(_Unit(unit.opened, min(reads)))[1]
+        except NotClaims as error:
+            made = error.code, str(error)
+        if isinstance(made, Read):
+            return {min(reads): made}
+        self._not_read(unit.opened.name, made)
+        return {}
+
+    def _not_read(self, name: str, why: tuple[str, str] | str) -> None:
+        if isinstance(why, str):
+            self._notes[f"{name}: {why}"] = None
+        else:
+            self.failed += {(name, *why)}.difference(self.failed)  # once for all slices of a file
 
     def _units(self, found: Iterable[Opened]) -> Iterator[_Unit]:
-        """What is to be read at a time: a file, or a stretch of a large one."""
+        """What is to be read at a time: a file, or a slice of a large one."""
         size = 0
         for opened in found:
-            stretches: Sequence[Stretch | None] | None = None
+            sliced: Sliced | None = None
             if isinstance(opened, Source):
                 size += opened.size
                 self._shelf.expected_bytes = max(size, self._shelf.expected_bytes)
-                if opened.is_large and self._options.input_format in (None, "x12"):
+                if opened.is_large:
                     with suppress(OSError):  # it is met again, and told, when the file is read
-                        stretches = slices.stretches(opened.read_at, opened.size)
-            stretches = stretches or [None]
-            for stretch in stretches:
-                yield _Unit(opened, self._count, stretch, last=stretch is stretches[-1])
+                        options = self._options
+                        sliced = sniff.sliced(opened.read_at, opened.size, options.mapping, options.input_format)
+            count = len(sliced.lengths) if sliced else 1
+            for index in range(count):
+                yield _Unit(opened, self._count, sliced, index, index == count - 1)
                 self._count += 1
 
     def _read(self, unit: _Unit) -> tuple[_Unit, Read | tuple[str, str] | str]:
@@ -204,9 +205,8 @@ class Run:
         if isinstance(opened, SourceProblem):
             return unit, ("STR001", opened.message)
         try:
-            if unit.stretch:
-                made = x12.read(unit.slice())
-                made.again, made.locate = unit.again, _not_kept
+            if unit.sliced:
+                made = unit.sliced.read(unit.index)
             else:
                 whole = read_bytes(opened.data, self._options)
                 if isinstance(whole, tuple):
@@ -237,6 +237,9 @@ class Run:
         self._reads[number] = name, made
         self._claims += made.claims
         self._notes.update(dict.fromkeys(f"{name}: {note}" for note in made.notes))
+        suffix = Path(name).suffix.lower()
+        if _SUFFIXES.get(suffix, made.format) != made.format:
+            self._notes[f"{name}: named {suffix}, read as {made.format.upper()} for what is in it"] = None
         if made.first_day and (self._first is None or made.first_day < self._first):
             self._first = made.first_day
 
@@ -244,12 +247,6 @@ class Run:
         """Tell that this share of the work between `begin` and `end` is done."""
         if self._options.progress:
             self._options.progress(Progress(begin + (end - begin) * min(share, 1), len(self.files), self._claims))
-
-    def _drop(self, name: str, message: str) -> None:
-        """A large file that turned out to have no professional claims."""
-        self.files.pop(name, None)
-        self._reads = {number: each for number, each in self._reads.items() if each[0] != name}
-        self.failed.append((name, "STR002", message))
 
     def report(self) -> Report:
         """Lint all that was taken in."""
@@ -382,7 +379,7 @@ class Run:
 def read_bytes(data: bytes, options: Options) -> Read | tuple[str, str]:
     """A file's bytes, read in whatever format they are; or the code and message of why they are no claims."""
     try:
-        return read(data, options.mapping, options.input_format)
+        return sniff.read(data, options.mapping, options.input_format)
     except NotClaims as error:
         instead = registers.recognise(data) if isinstance(error, NotClaimRows) else None
         return ("STR002" if instead else error.code), instead or str(error)

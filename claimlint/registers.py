@@ -15,9 +15,9 @@ import polars as pl
 from claimlint import lines as schema
 from claimlint.lines import Column, Kind
 from claimlint.readers import NotClaims, Problem
-from claimlint.readers.fields import build, date_order
+from claimlint.readers.fields import Dates, build
 from claimlint.readers.places import Locator
-from claimlint.readers.sheet import read_sheet
+from claimlint.readers.sheet import open_sheet, read_sheet, skipped_note
 
 
 def _column(name: str, kind: Kind, doc: str, headings: str = "", phi: bool = False) -> Column:
@@ -182,7 +182,7 @@ def recognise(data: bytes) -> str | None:
         best = 0
         for name in needed:
             with contextlib.suppress(NotClaims):
-                best = len(read_sheet(data, columns, (name,), MappingProxyType({})).headings.cells)
+                best = len(open_sheet(data, columns, (name,), MappingProxyType({}))[0].headings.cells)
         return best
 
     as_claims = known(schema.COLUMNS, *schema.NEEDED)
@@ -200,9 +200,9 @@ def read(kind: str, data: bytes, name: str, mapping: Mapping[str, str] = _NONE) 
     except NotClaims as error:
         raise NotClaims(f"{name}: {error}", error.code) from None
     frame, carried = build(sheet, columns)
-    day_first, date_notes = date_order(frame, columns, sheet.lines)
-    table = schema.typed(frame, columns, compact_dates=False, day_first=day_first)
-    notes = [*sheet.notes, *date_notes]
+    dates = Dates.of(frame, columns, sheet)
+    table = schema.typed(frame, columns, compact_dates=False, day_first=dates.day_first)
+    notes = [*sheet.notes, *skipped_note(sheet.skipped), *dates.notes()]
     for key in needed:
         blank = table[key].null_count()
         if blank:

@@ -62,6 +62,13 @@ class Shelf:
         for each, lines in (*waiting.items(), (number, frame)):
             self._write(each, lines)
 
+    def take_back(self, numbers: Iterable[int]) -> None:
+        """Forget the lines of these reads."""
+        with self._lock:
+            for number in numbers:
+                self._frames.pop(number, None)
+                self._index.pop(number, None)
+
     def _write(self, number: int, frame: pl.DataFrame) -> None:
         import pyarrow as pa
 

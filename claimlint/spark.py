@@ -202,7 +202,7 @@ def _reader(job: _Job) -> Any:
                         (_LINES, number, int(part), _as_bytes(own_lines.drop("part")))
                         for (part,), own_lines in table.partition_by("part", as_dict=True).items()
                     ]
-                    bare = replace(made, lines=made.lines.clear(), locate=_nowhere, problems=[], envelope=[])
+                    bare = replace(made, lines=made.lines.clear(), locate=_nowhere, problems=[])
                     rows.append((_FILE, number, -1, pickle.dumps(_File(name, bare, None))))
                 yield from _rows(_READ, rows).to_batches()
 

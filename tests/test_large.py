@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from claimlint import shelf, sources
+from claimlint import engine, shelf, sources
 from claimlint.engine import CannotRun, Options, check
 from claimlint.examples import AS_OF
 from claimlint.findings import Finding, Findings
 from claimlint.generate import Plan, write_file
-from claimlint.readers import Place, slices
+from claimlint.readers import Place, slices, sniff
 from tests.realdata import FOLDER
 
 REALDATA = sorted(p for p in FOLDER.glob("*/*") if p.is_file())
@@ -28,7 +28,7 @@ def cut_small(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     def cut(size: int) -> None:
         monkeypatch.setattr(sources, "LARGE", 0)
         monkeypatch.setattr(slices, "SLICE", size)
-        monkeypatch.setattr(slices, "_LONGEST", 1 << 24)
+        monkeypatch.setattr(slices, "LONGEST", 1 << 24)
         monkeypatch.setattr(shelf, "MEMORY_LINES", 0)
         monkeypatch.setattr(Findings, "_FEW", 3)
 
@@ -45,8 +45,11 @@ def told(paths: list[str], **options: Any) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("size", [3_000, 40_000])
-def test_slices_and_parts_say_what_the_whole_says(size: int, tmp_path: Path, cut_small: Callable[[int], None]) -> None:
-    file, history = tmp_path / "claims.837", tmp_path / "history.csv"
+@pytest.mark.parametrize("form", ["837", "csv", "xml"])
+def test_slices_and_parts_say_what_the_whole_says(
+    form: str, size: int, tmp_path: Path, cut_small: Callable[[int], None]
+) -> None:
+    file, history = tmp_path / f"claims.{form}", tmp_path / "history.csv"
     write_file(Plan(file, seed=3, defects=0.4, registers=tmp_path), 600)
     write_file(Plan(history, seed=4, defects=0.4), 100)
     given = {"authorizations": tmp_path / "authorizations.csv", "documentation": tmp_path / "documentation.csv"}
@@ -122,14 +125,14 @@ def test_a_large_file_that_changes_while_it_is_read_is_told(
     file = tmp_path / "claims.837"
     write_file(Plan(file), 50)
     cut_small(5_000)
-    planned = slices.stretches
+    planned = sniff.sliced
 
-    def growing(read_at: slices.Reader, size: int) -> list[slices.Stretch] | None:
+    def growing(*given: Any) -> slices.Sliced | None:
         with file.open("a") as more:
             more.write("ISA")
-        return planned(read_at, size)
+        return planned(*given)
 
-    monkeypatch.setattr(slices, "stretches", growing)
+    monkeypatch.setattr(sniff, "sliced", growing)
     report = check([str(file)], Options(as_of=AS_OF))
     assert "changed while it was read" in report.findings[0].message
 
@@ -159,15 +162,15 @@ def test_a_large_file_that_is_gone_is_told(
     write_file(Plan(file), 50)
     (tmp_path / "other.csv").write_text("claim_id,procedure,service_date,charge\nA,97110,2026-01-05,90\n")
     cut_small(5_000)
-    planned = slices.stretches
+    planned = sniff.sliced
 
-    def going(read_at: slices.Reader, size: int) -> list[slices.Stretch] | None:
-        made = planned(read_at, size)
+    def going(*given: Any) -> slices.Sliced | None:
+        made = planned(*given)
         if made:
             file.unlink()
         return made
 
-    monkeypatch.setattr(slices, "stretches", going)
+    monkeypatch.setattr(sniff, "sliced", going)
     report = check([str(file), str(tmp_path / "other.csv")], Options(as_of=AS_OF))
     (told,) = [f.message for f in report.findings if f.file == str(file)]
     assert told.startswith("cannot be read: No such file")
@@ -203,3 +206,111 @@ def test_many_small_files_are_parted_by_what_they_are_together(tmp_path: Path, m
     monkeypatch.setattr(shelf.Shelf, "close", closing)
     lines = check([str(tmp_path)], Options(as_of=AS_OF)).summary["service_lines"]
     assert parts[0] >= lines / 40
+
+
+_HEADING = "Claim #,Member ID,Patient Last,CPT,DOS,Charge Amt,Note"
+
+
+def _rows(claims: int) -> list[str]:
+    return [
+        f"C{n},W{n},Doe,{code},{1 + n % 12:02d}/{1 + n % 28:02d}/2025,{charge}.00,{note}"
+        for n in range(claims)
+        for code, charge, note in (("97110", 45, "x"), ("97140", 40, '"a, b"'))
+    ]
+
+
+def _damaged(rows: list[str]) -> list[str]:
+    rows[9:9] = ["", "Total,,,,,4000.00,", _HEADING]
+    rows[31] += ",one,cell,more"
+    rows[41] = rows[41].replace("x", '"never closed')
+    rows[61] = rows[61].replace("x", '"over\ntwo, no\nthree lines"')
+    rows[80:80] = ["C9999,W1", ",,,", "Page 3,,,,,,"]
+    rows[99] = rows[99].replace("97140", '="97140"')
+    return ["Practice of Examples", *rows, "Grand Total,,,,,9999.00,"]
+
+
+def _day_first(rows: list[str]) -> list[str]:
+    return [",".join([*c[:4], "/".join([(d := c[4].split("/"))[1], d[0], d[2]]), *c[5:]]) for c in map(_cells, rows)]
+
+
+def _cells(row: str) -> list[str]:
+    return row.split(",", 6)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "whole_at_once"),
+    [
+        (_damaged, False),
+        (_day_first, False),
+        (lambda rows: [row + "\r" for row in rows], False),
+        (lambda rows: rows[::2] + rows[1::2], True),  # a claim's rows are far from each other
+        (lambda rows: rows[:100] + _day_first(rows[100:]), True),
+        (lambda rows: [f"{row},beyond" if n > 100 else row for n, row in enumerate(rows)], True),
+        (lambda rows: [row.replace("97110", "97110-GP") if n > 100 else row for n, row in enumerate(rows)], True),
+        (lambda rows: [*rows[:100], "C3,,,97110,01/05/2025", *rows[100:]], True),  # a bad row of a claim far away
+        (lambda rows: [row.replace("Doe", "Do\xe9\x00") if n == 100 else row for n, row in enumerate(rows)], True),
+    ],
+)
+def test_odd_csvs_are_read_in_slices_as_they_are_whole(
+    spoil: Callable[[list[str]], list[str]],
+    whole_at_once: bool,
+    tmp_path: Path,
+    cut_small: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = spoil(_rows(100))
+    title = [rows.pop(0)] if rows[0].startswith("Practice") else []
+    file = tmp_path / "claims.csv"
+    end = "\r\n" if rows[0].endswith("\r") else "\n"
+    file.write_bytes(end.join([*title, _HEADING, *(row.removesuffix("\r") for row in rows), ""]).encode("latin-1"))
+    whole = told([str(file)])
+    cut_small(1_500)
+    at_once = []
+    read = engine.read_bytes
+
+    def noted(data: bytes, options: Options) -> object:
+        at_once.append(len(data))
+        return read(data, options)
+
+    monkeypatch.setattr(engine, "read_bytes", noted)
+    assert told([str(file)]) == whole
+    assert bool(at_once) == whole_at_once
+
+
+def test_xml_on_one_line_is_read_in_slices_as_it_is_whole(tmp_path: Path, cut_small: Callable[[int], None]) -> None:
+    file = tmp_path / "claims.xml"
+    write_file(Plan(file, defects=0.4), 600)
+    lines = [line.strip() for line in file.read_text().split("\n")]
+    file.write_text("".join(lines[:2]) + "\u2003\n\n " + "".join(lines[2:]).replace("Example", "Exämple"))
+    whole = told([str(file)])
+    cut_small(20_000)
+    assert told([str(file)]) == whole
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace("Example", "Example & Sons"),
+        lambda text: text.replace("Example", "<![CDATA[Example]]>").replace("\n", ""),
+        lambda text: text.replace("<?xml", '<!DOCTYPE a [<!ENTITY b "c">]>\n<?xml'),
+        lambda text: text.replace("Example", "Ex\x01ample"),
+        lambda text: text.replace("\n", "\r\n"),
+    ],
+)
+def test_odd_xml_is_read_as_it_is_whole(
+    spoil: Callable[[str], str], tmp_path: Path, cut_small: Callable[[int], None]
+) -> None:
+    file = tmp_path / "claims.xml"
+    write_file(Plan(file, defects=0.4), 100)
+    file.write_text(spoil(file.read_text()), newline="")
+
+    def said() -> object:
+        try:
+            return told([str(file)])
+        except CannotRun as error:
+            return str(error)
+
+    whole = said()
+    cut_small(20_000)
+    assert said() == whole

@@ -76,8 +76,8 @@ class Read:
     `locate(positions, column, index, show_phi)` finds the exact place of a value. `interchanges`: sender, receiver and
     control number of each X12 interchange, with its place. `compact_dates`: values are spelled as X12 wants them.
     `separator`: what parts the cells of a CSV. `first_day`: of service, once the engine has looked.
-    Of a slice of a large file: `envelope`, `segments`, `levels` and `sets` (whether the first goes on from the slice
-    before, and how many), for `x12.finish`; and `again`, which gives its `locate`, since its bytes were not kept.
+    Of a slice of a large file: `part`, for `Sliced.finish`; and `again`, which gives its `locate`, since its bytes were
+    not kept.
     """
 
     format: Format
@@ -94,10 +94,7 @@ class Read:
     unreadable: list[Unreadable] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     interchanges: list[tuple[str, Place]] = field(default_factory=list)
-    envelope: list[Any] = field(default_factory=list)
-    segments: int = 0
-    levels: list[Any] = field(default_factory=list)
-    sets: tuple[bool, int] = (False, 0)
+    part: Any = None
     again: Callable[[], Locate] | None = None
 
 

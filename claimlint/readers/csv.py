@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from claimlint import lines as schema
 from claimlint.lines import Column
 from claimlint.readers import NotClaims, Read, Unreadable
-from claimlint.readers.fields import build, date_order
+from claimlint.readers.fields import Dates, build
 from claimlint.readers.places import Locator
-from claimlint.readers.sheet import Bad, Sheet, read_sheet
+from claimlint.readers.sheet import Bad, Sheet, read_sheet, skipped_note
 
 _PATIENT = ("member_id", "patient_birth_date", "patient_last_name", "patient_first_name")
+
+
+@dataclass(frozen=True)
+class Part:
+    """What the rows of a slice tell of the whole file.
+
+    How many cells they have mostly, which kinds of rows were skipped, how their dates are spelled, and each of their
+    claim ids as a number.
+    """
+
+    width: int
+    skipped: Counter[str]
+    dates: Dates
+    claims: NDArray[np.uint64]
 
 
 def read(
@@ -30,17 +47,33 @@ def read(
     does not fit.
     """
     sheet = read_sheet(data, columns, needed, mapping)
+    made, dates, _ = _read(sheet, columns)
+    made.notes += [*skipped_note(sheet.skipped), *dates.notes()]
+    return made
+
+
+def read_slice(data: bytes, mapping: Mapping[str, str], shift: int) -> tuple[Read, Sheet]:
+    """Read the heading and rows that stand `shift` lines further down; what of them is needed to find places again."""
+    sheet = read_sheet(data, schema.COLUMNS, schema.NEEDED, mapping, shift)
+    made, dates, claims = _read(sheet, schema.COLUMNS)
+    made.part = Part(sheet.width, sheet.skipped, dates, claims)
+    return made, sheet.without_data()
+
+
+def _read(sheet: Sheet, columns: tuple[Column, ...]) -> tuple[Read, Dates, NDArray[np.uint64]]:
+    """What was read, how its dates are spelled, and its claim ids as numbers."""
     if not len(sheet.lines) and not sheet.bad:
         raise NotClaims("no claims: a heading and no rows")
     locator = Locator(sheet, columns)
     frame, carried = build(sheet, columns)
-    day_first, date_notes = date_order(frame, columns, sheet.lines)
+    dates = Dates.of(frame, columns, sheet)
+    claims_seen = _ids(frame, sheet)
     frame = _claims(frame)
     frame, unreadable, bad_claims, claims = _without_bad(frame, sheet)
     if "service_line" not in carried:
         frame = frame.with_columns(_numbered(frame).cast(pl.String).alias("service_line"))
         carried = carried | {"service_line"}
-    return Read(
+    made = Read(
         "csv",
         frame,
         carried,
@@ -48,12 +81,21 @@ def read(
         len(sheet.lines) + len(sheet.bad),
         locator.locate,
         compact_dates=False,
-        day_first=day_first,
+        day_first=dates.day_first,
         separator=sheet.separator,
         problems=locator.problems(bad_claims),
         unreadable=unreadable,
-        notes=sheet.notes + date_notes,
+        notes=sheet.notes,
     )
+    return made, dates, claims_seen
+
+
+def _ids(frame: pl.DataFrame, sheet: Sheet) -> NDArray[np.uint64]:
+    """The claim ids of all rows as numbers, and what stands in their place in rows that cannot be read."""
+    at = sheet.headings.cells["claim_id"][0]
+    bad = pl.Series([bad.cells[at].strip() for bad in sheet.bad if at < len(bad.cells)], dtype=pl.String)
+    ids = pl.concat([frame["claim_id"].str.strip_chars(), bad])
+    return ids.filter(ids != "").unique().hash().to_numpy()
 
 
 def _claims(frame: pl.DataFrame) -> pl.DataFrame:
@@ -106,15 +148,16 @@ def _without_bad(frame: pl.DataFrame, sheet: Sheet) -> tuple[pl.DataFrame, list[
     unreadable: list[Unreadable] = []
     for bad, claim in zip(sheet.bad, bad_claims, strict=True):
         if claim is None:
-            unreadable.append(Unreadable(None, bad.line, bad.message))
+            unreadable.append(Unreadable(None, sheet.file_line(bad.line), bad.message))
         else:
             first.setdefault(claim, bad)
     hit = ids.is_in(list(first)).fill_null(False)
     heads = frame.filter(hit).unique("claim_no", keep="first", maintain_order=True)
     for claim_id, at in zip(heads["claim_id"].str.strip_chars(), heads["at_claim"], strict=True):
-        bad = first[claim_id]
-        unreadable.append(Unreadable(claim_id, min(int(sheet.lines[at]), bad.line), f"line {bad.line}: {bad.message}"))
-    unreadable += [Unreadable(k, b.line, f"line {b.line}: {b.message}") for k, b in first.items() if k not in known]
+        line, own = sheet.file_line(first[claim_id].line), sheet.file_line(int(sheet.lines[at]))
+        unreadable.append(Unreadable(claim_id, min(own, line), f"line {line}: {first[claim_id].message}"))
+    others = [(claim_id, sheet.file_line(bad.line), bad) for claim_id, bad in first.items() if claim_id not in known]
+    unreadable += [Unreadable(claim_id, line, f"line {line}: {bad.message}") for claim_id, line, bad in others]
     claims += len(unreadable) - heads.height
     rest = frame.filter(~hit).with_columns((pl.col("claim_no").rank("dense") - 1).cast(pl.Int32))
     return rest, sorted(unreadable, key=lambda u: u.line), bad_claims, claims

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from claimlint.lines import LIST_KINDS, Column
 from claimlint.readers import cells as c
@@ -115,24 +113,54 @@ def value_span(row: str, cell: c.Cell) -> c.Span:
     return cell.first + start, cell.first + end
 
 
-def date_order(frame: pl.DataFrame, columns: tuple[Column, ...], lines: NDArray[np.int64]) -> tuple[bool, list[str]]:
-    """Whether dates such as 13/01/2026 put the day first, by all date columns together, with notes on it."""
-    dates = [column.name for column in columns if column.kind == "date" and column.name in frame.columns]
-    over: dict[str, pl.Series] = {}
-    month_first = False
-    for name in dates:
-        distinct = frame[name].unique()
-        parts = distinct.str.extract_groups(_SLASHED).struct.unnest()
-        first, second = (parts[p].cast(pl.Int32) for p in parts.columns)
-        month_first |= bool((second > 12).any())
-        days = distinct.filter((first > 12).fill_null(False))
-        if len(days):
-            over[name] = days
-    if not over:
-        return False, []
-    rows = frame.select(pl.any_horizontal(pl.col(name).is_in(days.to_list()) for name, days in over.items()))
-    at = rows.to_series().fill_null(False).arg_true()
-    where = f"line {int(lines[at[0]])}"
-    if month_first:
-        return False, [f"dates are read month first, but those of {len(at)} rows cannot be (the first on {where})"]
-    return True, [f"dates are read day first, since none needs month first and {len(at)} rows need day first ({where})"]
+@dataclass(frozen=True)
+class Dates:
+    """How dates such as 13/01/2026 are spelled, by all date columns together.
+
+    `month_first`: some can only be that. `rows`: how many rows have one that can only be day first, the first of them
+    on line `line` of the file.
+    """
+
+    month_first: bool
+    rows: int
+    line: int
+
+    @property
+    def day_first(self) -> bool:
+        """Whether they are read day first."""
+        return self.rows > 0 and not self.month_first
+
+    @classmethod
+    def of(cls, frame: pl.DataFrame, columns: tuple[Column, ...], sheet: Sheet) -> Dates:
+        """Of the rows of a sheet."""
+        over: dict[str, pl.Series] = {}
+        month_first = False
+        for name in (column.name for column in columns if column.kind == "date" and column.name in frame.columns):
+            distinct = frame[name].unique()
+            parts = distinct.str.extract_groups(_SLASHED).struct.unnest()
+            first, second = (parts[p].cast(pl.Int32) for p in parts.columns)
+            month_first |= bool((second > 12).any())
+            days = distinct.filter((first > 12).fill_null(False))
+            if len(days):
+                over[name] = days
+        if not over:
+            return cls(month_first, 0, 0)
+        rows = frame.select(pl.any_horizontal(pl.col(name).is_in(days.to_list()) for name, days in over.items()))
+        at = rows.to_series().fill_null(False).arg_true()
+        return cls(month_first, len(at), sheet.file_line(int(sheet.lines[at[0]])))
+
+    @classmethod
+    def of_all(cls, slices: Sequence[Dates]) -> Dates:
+        """Of the slices of a file."""
+        line = next((each.line for each in slices if each.rows), 0)
+        return cls(any(each.month_first for each in slices), sum(each.rows for each in slices), line)
+
+    def notes(self) -> list[str]:
+        """What is said of them."""
+        if self.rows and self.month_first:
+            said = f"those of {self.rows} rows cannot be (the first on line {self.line})"
+            return [f"dates are read month first, but {said}"]
+        if self.rows:
+            said = f"none needs month first and {self.rows} rows need day first (line {self.line})"
+            return [f"dates are read day first, since {said}"]
+        return []

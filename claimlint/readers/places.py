@@ -43,7 +43,7 @@ class Locator:
             span = value_span(row, cells[cell])
         shown = set(range(len(cells))) if show_phi else self.shown
         excerpt, mark = _excerpt(row, cells, shown, cell, span)
-        return _place(line, row, span, headings.names[cell], excerpt, mark)
+        return _place(self.sheet.file_line(line), row, span, headings.names[cell], excerpt, mark)
 
     def problems(self, claims: list[str | None]) -> list[Problem]:
         """What is wrong with rows; `claims` are the claim ids of the bad rows where known."""
@@ -73,7 +73,8 @@ class Locator:
         """A problem with a whole row, all its cells masked: any may stand in another's place."""
         row, cells = self._row(line, 1)
         excerpt, _ = _excerpt(row, cells, set(), 0, (0, 0))
-        return Problem("STR001", message, hint, _place(line, row, (0, len(row)), "", excerpt, (0, len(excerpt))), claim)
+        place = _place(self.sheet.file_line(line), row, (0, len(row)), "", excerpt, (0, len(excerpt)))
+        return Problem("STR001", message, hint, place, claim)
 
 
 def _place(line: int, row: str, span: c.Span, element: str, excerpt: str, mark: c.Span) -> Place:

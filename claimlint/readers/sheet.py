@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -45,7 +46,9 @@ class Sheet:
 
     `rows`: String columns `c0`, `c4` … of the cells that hold a column, a row per data row. `lines`: the physical line
     (from 1) of each row; `spans`: how many lines, for rows of more than one. `starts`: byte offset of every line in
-    `data`, and one past the end. `odd`: rows read although a quote in them is not closed, by line.
+    `data`, and one past the end. `odd`: rows read although a quote in them is not closed, by line. `skipped`: how many
+    rows of which kind are no data. `width`: how many cells the rows have, mostly. Of a slice of a large file `shift`
+    lines are left out between the heading and the `body`, its first line after that (see `file_line`).
     """
 
     data: bytes
@@ -59,14 +62,49 @@ class Sheet:
     odd: dict[int, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     lost: str = ""
+    skipped: Counter[str] = field(default_factory=Counter)
+    width: int = 0
+    body: int = 1
+    shift: int = 0
+
+    def file_line(self, line: int) -> int:
+        """The line of the file that a line of `data` is."""
+        return line + self.shift if line >= self.body else line
+
+    def with_data(self, data: bytes, starts: Ints) -> Sheet:
+        """The same with its bytes, which were not kept."""
+        return replace(self, data=data, starts=starts)
+
+    def without_data(self) -> Sheet:
+        """What is needed to find places once more, but the bytes."""
+        lines: Any = self.lines.astype(np.int32)  # half as large
+        return Sheet(
+            b"", self.separator, self.headings, lines[:0], self.rows.clear(), lines, self.spans,
+            body=self.body, shift=self.shift,
+        )  # fmt: skip
 
     def text(self, line: int, count: int = 1) -> str:
         """The text of `count` lines from `line`, without the last line end."""
         return self.data[int(self.starts[line - 1]) : int(self.starts[line - 1 + count]) - 1].decode()
 
 
-def read_sheet(data: bytes, columns: tuple[Column, ...], needed: tuple[str, ...], mapping: Mapping[str, str]) -> Sheet:
-    """Split a CSV. Raises NotClaims if it is empty, has no heading row, or no heading for a needed column."""
+def read_sheet(
+    data: bytes, columns: tuple[Column, ...], needed: tuple[str, ...], mapping: Mapping[str, str], shift: int = 0
+) -> Sheet:
+    """Split a CSV; `shift`: see `Sheet`. Raises what `open_sheet` raises."""
+    sheet, titles, body = open_sheet(data, columns, needed, mapping)
+    sheet.body, sheet.shift = body, shift
+    _Splitter(sheet, titles, body).run()
+    return sheet
+
+
+def open_sheet(
+    data: bytes, columns: tuple[Column, ...], needed: tuple[str, ...], mapping: Mapping[str, str]
+) -> tuple[Sheet, list[str], int]:
+    """A CSV with its headings and no rows yet, the titles above them, and the first line after them.
+
+    Raises NotClaims if it is empty, has no heading row, or no heading for a needed column.
+    """
     text = decode(data)
     if not re.search(rb"[^ \t\n,;|]", text.data):
         raise NotClaims("the file is empty")
@@ -75,8 +113,49 @@ def read_sheet(data: bytes, columns: tuple[Column, ...], needed: tuple[str, ...]
     sheet.notes += text.notes
     titles, body = _find_headings(sheet, columns, needed, mapping)
     sheet.notes += sheet.headings.notes
-    _Splitter(sheet, titles, body).run()
-    return sheet
+    return sheet, titles, body
+
+
+def usual_width(sheet: Sheet, body: int) -> int:
+    """How many cells the well-formed rows from line `body` on have, mostly."""
+    counts, sound = _classified(sheet.data, sheet.starts, sheet.separator, body)
+    return _usual(counts, sound, len(sheet.headings.names))
+
+
+def well_formed(data: bytes, starts: Ints, separator: str, width: int) -> NDArray[np.bool_]:
+    """Of each line, whether it is plainly a row of so many cells by itself."""
+    counts, sound = _classified(data, starts, separator, 1)
+    good: NDArray[np.bool_] = sound & (counts == width) & (np.diff(starts) > 1)
+    return good
+
+
+def skipped_note(skipped: Counter[str]) -> list[str]:
+    """What is said of the rows that are no data."""
+    if not skipped:
+        return []
+    kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(skipped.items()))
+    return [f"rows that are no data skipped: {kinds}"]
+
+
+def _usual(counts: Ints, sound: NDArray[np.bool_], least: int) -> int:
+    wide = counts[sound & (counts >= least)]
+    return int(np.bincount(wide).argmax()) if len(wide) else least
+
+
+def _plain(data: bytes, separator: str) -> bytes:
+    """The text with `="…"` cells written as `"…"`; the lines stay the lines."""
+    starts = (separator.encode() + b'="', b'\n="')
+    # `,=""` may stand within quotes: then the text is left as it is, and such rows are looked at one by one.
+    if b"=" in data and not any(start + b'"' in data for start in starts):
+        for start in starts:
+            data = data.replace(start, start.replace(b"=", b""))
+    return data
+
+
+def _classified(data: bytes, starts: Ints, separator: str, body: int) -> tuple[Ints, NDArray[np.bool_]]:
+    """For every line from `body` on: how many cells, and whether its quotes are in order."""
+    plain = _plain(data, separator)
+    return classify(plain, (starts if plain is data else line_starts(plain))[body - 1 :], separator)
 
 
 def _records(sheet: Sheet, separator: str, first: int) -> list[tuple[list[str], int]]:
@@ -131,15 +210,14 @@ class _Splitter:
         self.width = len(sheet.headings.names)
         self.used = sheet.headings.used
         self.keys = [heading_key(name) for name in sheet.headings.names]
-        self.skipped: Counter[str] = Counter()
+        self.skipped = sheet.skipped
         self.tolerant: list[tuple[int, int, list[str]]] = []  # line, number of lines, cells
 
     def run(self) -> None:
         """Fill in the sheet's rows, its bad rows and its notes."""
         sheet, body = self.sheet, self.body
         counts, sound = self._classify()
-        wide = counts[sound & (counts >= self.width)]
-        usual = int(np.bincount(wide).argmax()) if len(wide) else self.width
+        usual = sheet.width = _usual(counts, sound, self.width)
         good = sound & (counts == usual)
         lengths = np.diff(sheet.starts[body - 1 :]) - 1
         good &= lengths > 0
@@ -164,28 +242,15 @@ class _Splitter:
             sheet.spans = {line: count for line, count, _ in self.tolerant if count > 1}
         sheet.rows, sheet.lines = self._cleaned(rows), lines
         sheet.bad.sort(key=lambda bad: bad.line)
-        if self.skipped:
-            kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(self.skipped.items()))
-            sheet.notes.append(f"rows that are no data skipped: {kinds}")
 
     def _frame(self, rows: list[list[str]]) -> pl.DataFrame:
         return pl.DataFrame(
             {f"c{i}": [row[i] or None for row in rows] for i in self.used}, {f"c{i}": pl.String for i in self.used}
         )
 
-    def _plain(self) -> bytes:
-        """The text with `=\"…\"` cells written as `\"…\"`; the lines stay the lines."""
-        data, separator = self.sheet.data, self.sheet.separator.encode()
-        starts = (separator + b'="', b'\n="')
-        # `,=""` may stand within quotes: then the text is left as it is, and such rows are looked at one by one.
-        if b"=" in data and not any(start + b'"' in data for start in starts):
-            for start in starts:
-                data = data.replace(start, start.replace(b"=", b""))
-        return data
-
     def _classify(self) -> tuple[Ints, NDArray[np.bool_]]:
         """For every line of the body: how many cells, and whether its quotes are in order."""
-        data = self.plain = self._plain()
+        data = self.plain = _plain(self.sheet.data, self.sheet.separator)
         self.plain_starts = self.sheet.starts if data is self.sheet.data else line_starts(data)
         return classify(data, self.plain_starts[self.body - 1 :], self.sheet.separator)
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from claimlint.readers import NoHeadings, NotClaims, Place, Problem, Read, csv, text, x12
-from claimlint.readers.spans import Delimiters
+from claimlint.readers import NoHeadings, NotClaims, Place, Problem, Read, csv, csv_slices, text, x12, x12_slices
+from claimlint.readers.slices import ReadAt, Sliced
 
 _ELSEWHERE = (
     (b"%PDF", "a PDF document"),
@@ -24,7 +24,6 @@ _ELSEWHERE = (
     (b"PAR1", "a Parquet file (write it as CSV)"),
     (b"{\\rtf", "an RTF document"),
 )
-_SEGMENTS = Delimiters(ord("\t"), 0x1F, ord("\n"))
 _ISA = re.compile(r"(?:^|[\r\n])[ \t]*ISA[^A-Za-z0-9\s]", re.IGNORECASE)
 _BARE = re.compile(r"^(GS[^A-Za-z0-9\s]H[A-Z]|ST[^A-Za-z0-9\s]\d{3})")
 
@@ -67,6 +66,21 @@ def read(data: bytes, mapping: Mapping[str, str], form: str | None = None) -> Re
     return made
 
 
+def sliced(read_at: ReadAt, size: int, mapping: Mapping[str, str], form: str | None = None) -> Sliced | None:
+    """How to read a large file slice by slice; None where it has to be read at once."""
+    try:
+        form = form or sniff(read_at(8192, 0))
+    except NotClaims:
+        return None
+    if form == "csv":
+        return csv_slices.sliced(read_at, size, mapping)
+    if form == "x12":
+        return x12_slices.sliced(read_at, size)
+    from claimlint.readers import xml_slices  # lxml is needed for XML alone
+
+    return xml_slices.sliced(read_at, size)
+
+
 def _read_xml(data: bytes) -> Read:
     """X12-like XML: its dialect's stylesheet gives segments, which the X12 reader reads."""
     from claimlint.readers import xml  # lxml is needed for XML alone
@@ -82,7 +96,7 @@ def _read_xml(data: bytes) -> Read:
         number = min(int(np.searchsorted(starts(), offset, "right")) - 1, len(found.lines) - 1)
         return xml.locate(data, int(found.lines[number]), segment, element, component, found.nth(number))
 
-    made = x12.read(found.text, exact, _SEGMENTS)
+    made = x12.read(found.text, exact, xml.DELIMITERS)
     made.format = "xml"
     made.notes[:0] = found.notes
     if found.mended:

@@ -281,6 +281,19 @@ class Slice:
     goes_on: bool
 
 
+@dataclass(frozen=True)
+class _Part:
+    """What a slice tells of the whole file: its `envelope`, how many segments, its levels, whether its first
+    transaction set goes on from the slice before, and how many there are.
+    """
+
+    envelope: list[Marker]
+    segments: int
+    levels: list[LevelProblem]
+    goes_on: bool
+    sets: int
+
+
 def read(data: bytes | Slice, exact: Exact | None = None, delimiters: Delimiters | None = None) -> Read:
     """Read a file of 837P interchanges (UTF-8 bytes), or a slice of one.
 
@@ -320,7 +333,6 @@ def read(data: bytes | Slice, exact: Exact | None = None, delimiters: Delimiters
     envelope = [m for m in found.markers if m.offset >= part.context]
     if whole:
         problems += (*control_problems(envelope), *level_problems(found.levels))
-        envelope, found.levels = [], []
     found.problems += (problem for _, problem in sorted(problems, key=lambda p: p[0]))
     opened = text.count(bytes([parts[0].delimiters.terminator]), 0, part.context) if parts else 0
     return Read(
@@ -335,17 +347,23 @@ def read(data: bytes | Slice, exact: Exact | None = None, delimiters: Delimiters
         unreadable=found.unreadable,
         notes=list(found.notes),
         interchanges=[(key, place) for offset, key, place in found.interchanges if offset >= part.context],
-        envelope=[replace(m, ordinal=m.ordinal - opened, place=_kept(m)) for m in envelope],
-        segments=found.segments - opened,
-        levels=found.levels,
-        sets=(any(text.startswith(b"ST", p) for p, _, _ in part.pieces[:-1]), found.sets),
+        part=None
+        if whole
+        else _Part(
+            [replace(m, ordinal=m.ordinal - opened, place=_kept(m)) for m in envelope],
+            found.segments - opened,
+            found.levels,
+            any(text.startswith(b"ST", p) for p, _, _ in part.pieces[:-1]),
+            found.sets,
+        ),
     )
 
 
-def locate(part: Slice) -> Locate:
-    """Where values stand in a slice that was read before."""
-    spans = [(p.begin, p.stop, p.delimiters) for p in interchanges(part.data)[0]]
-    return Locator(part.data, spans, None, pieces=part.pieces).place
+def locate(part: Slice, exact: Exact | None = None, delimiters: Delimiters | None = None) -> Locate:
+    """Where values stand in a slice that was read before; see `read`."""
+    parts = interchanges(part.data)[0] if delimiters is None else [Interchange(0, len(part.data), delimiters)]
+    spans = [(p.begin, p.stop, p.delimiters) for p in parts]
+    return Locator(part.data, spans, exact, pieces=part.pieces).place
 
 
 def _kept(marker: Marker) -> Callable[[int], Place]:
@@ -359,12 +377,12 @@ def finish(reads: Sequence[Read]) -> list[Problem]:
     levels: list[LevelProblem] = []
     segments = sets = 0
     for each in reads:
-        envelope += [replace(m, ordinal=m.ordinal + segments) for m in each.envelope]
-        segments += each.segments
-        goes_on, count = each.sets
-        sets -= goes_on  # its first set is the last one's
-        levels += [replace(level, number=level.number + sets) for level in each.levels]
-        sets += count
+        part: _Part = each.part
+        envelope += [replace(m, ordinal=m.ordinal + segments) for m in part.envelope]
+        segments += part.segments
+        sets -= part.goes_on  # its first set is the last one's
+        levels += [replace(level, number=level.number + sets) for level in part.levels]
+        sets += part.sets
     return [problem for _, problem in (*control_problems(envelope), *level_problems(levels))]
 
 

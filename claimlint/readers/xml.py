@@ -9,7 +9,7 @@ import contextlib
 import functools
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,12 +20,14 @@ from lxml import etree
 
 from claimlint.readers import NotClaims, shown
 from claimlint.readers import text as decoding
+from claimlint.readers.spans import Delimiters
 
+DELIMITERS = Delimiters(ord("\t"), 0x1F, ord("\n"))  # of the segments that a document gives
 DIALECTS = Path(__file__).with_name("dialects")
 _HELP = "docs/xml-dialects.md"
 _NEVER = ("resolve_entities", "load_dtd", "dtd_validation", "huge_tree", "remove_comments", "collect_ids")
 _SAFE: dict[str, Any] = {"no_network": True, **dict.fromkeys(_NEVER, False)}
-_PIECE, _ROUND = 1 << 16, 1 << 22  # bytes parsed at a time, and transformed at a time
+PIECE, _ROUND = 1 << 16, 1 << 22  # bytes parsed at a time, and transformed at a time
 _CL, _XSL = "{urn:claimlint:dialect}", "{http://www.w3.org/1999/XSL/Transform}"
 # Encodings that are believed where they are declared; anything else is told by the bytes.
 ONE_BYTE = re.compile(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"'](iso-8859-1?\d|latin-?1|windows-125\d|cp125\d)[\"']", re.I)
@@ -93,7 +95,9 @@ class Segments:
 
 
 @dataclass(frozen=True)
-class _Dialect:
+class Dialect:
+    """A dialect, from its stylesheet."""
+
     name: str
     detect: etree.XPath
     is_segment: etree.XPath
@@ -101,6 +105,7 @@ class _Dialect:
     stylesheet: etree.XSLT
 
     def transform(self, root: etree._Element) -> bytes:
+        """What the stylesheet gives. Raises NotClaims where it fails."""
         try:
             return bytes(self.stylesheet(root))
         except etree.XSLTError as error:
@@ -108,17 +113,17 @@ class _Dialect:
 
 
 @functools.lru_cache(maxsize=4)
-def _dialects(folder: Path) -> tuple[_Dialect, ...]:
+def _dialects(folder: Path) -> tuple[Dialect, ...]:
     return tuple(_dialect(path) for path in sorted(folder.glob("*.xsl")))
 
 
-def _dialect(path: Path) -> _Dialect:
+def _dialect(path: Path) -> Dialect:
     try:
         sheet = etree.fromstring(path.read_bytes(), etree.XMLParser(**_SAFE))
         template = sheet.find(f"{_XSL}template[@name='segment']")
         match = "*[false()]" if template is None else template.get("match", "*")
         access: Any = etree.XSLTAccessControl
-        return _Dialect(
+        return Dialect(
             path.stem,
             etree.XPath(f"boolean({sheet.get(_CL + 'detect', 'false()')})"),
             etree.XPath(f"boolean(self::{match})"),
@@ -141,29 +146,24 @@ class _Document:
         self.mended: int | None = None
         if _DOCTYPE.match(self.text):
             raise NotClaims("DOCTYPE refused: claims need none, and it can be made to read files or exhaust memory")
-        self._tags: dict[tuple[int, str], list[Span]] = {}
 
     def pieces(self) -> Iterator[bytes]:
-        """The document to be parsed, without its declaration: the encoding it tells is no longer true."""
-        declaration = _XML_DECLARATION.match(self._parsed)
-        start = declaration.end() if declaration else 0
-        yield re.sub(rb"[^\n]", b" ", self._parsed[:start])
-        for begin in range(start, len(self._parsed), _PIECE):
-            yield self._parsed[begin : begin + _PIECE].translate(_NO_CONTROLS)
+        """The document to be parsed."""
+        return parsable(self._parsed[begin : begin + PIECE] for begin in range(0, len(self._parsed), PIECE))
 
     def mend(self) -> bool:
         """Take each bare & and < for text from now on; whether there was any."""
         first = next((m.start() for m in _BARE.finditer(self.text) if m[1]), None)
         if first is None:
             return False
-        self.mended = self.point(first)[0]
+        self.mended = Places(self.text).point(first)[0]
         self._parsed = _BARE.sub(lambda m: _ESCAPED[m[1]] if m[1] else m[0], self.text)
         # What is searched for places keeps its length.
         self.text = _BARE.sub(lambda m: b"+" if m[1] else m[0], self.text)
         return True
 
     @functools.cached_property
-    def known(self) -> tuple[_Dialect, str]:
+    def known(self) -> tuple[Dialect, str]:
         """The dialect, told from how the document begins, and the name of the root element."""
         parser: Any = etree.XMLPullParser(("start",), **_SAFE)
         root: etree._Element | None = None
@@ -192,16 +192,35 @@ class _Document:
         )
 
     @functools.cached_property
-    def newlines(self) -> npt.NDArray[np.int64]:
+    def places(self) -> Places:
+        """Where its segments stand; asked for once it is known to be whole, or mended."""
+        return Places(self.text)
+
+
+def known(head: bytes) -> tuple[Dialect, str]:
+    """The dialect of a document that begins so, and the name of its root element. Raises NotClaims."""
+    return _Document(head).known
+
+
+class Places:
+    """Where segments stand in a document, or in a stretch of it that begins with line `first`."""
+
+    def __init__(self, text: bytes, first: int = 1) -> None:
+        self.text, self._first = text, first
+        self._tags: dict[tuple[int, str], list[Span]] = {}
+
+    @functools.cached_property
+    def _newlines(self) -> npt.NDArray[np.int64]:
         """Offsets of line ends, with one before the first line and one after the last."""
         ends = np.flatnonzero(np.frombuffer(self.text, np.uint8) == 10)
         return np.concatenate(([-1], ends, [len(self.text)]))
 
-    def tags(self, line: int, segment: str) -> list[Span]:
+    def tags(self, dialect: Dialect, line: int, segment: str) -> list[Span]:
         """The start tags of segments with this id that end on a line, or else the last one shortly before it."""
         if (line, segment) not in self._tags:
-            begin, end = (int(self.newlines[min(k, len(self.newlines) - 1)]) for k in (line - 1, line))
-            tag = self.known[0].tag.replace("SEG", re.escape(segment)).encode()
+            number = line - self._first
+            begin, end = (int(self._newlines[min(k, len(self._newlines) - 1)]) for k in (number, number + 1))
+            tag = dialect.tag.replace("SEG", re.escape(segment)).encode()
             pattern = rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|(<(?:[\w.-]+:)?(?:" + tag + rb")(?=[\s/>])[^<>]*>)"
             matches = re.compile(pattern, re.S).finditer(self.text, max(0, begin - 4096), end)
             found = [m.span(1) for m in matches if m[1]]
@@ -210,24 +229,36 @@ class _Document:
 
     def point(self, offset: int) -> tuple[int, int]:
         """Line and column of a byte offset."""
-        line = int(np.searchsorted(self.newlines, offset))
-        begin = int(self.newlines[line - 1]) + 1
-        return line, len(self.text[begin:offset].decode("utf-8", "replace")) + 1
+        line = int(np.searchsorted(self._newlines, offset))
+        begin = int(self._newlines[line - 1]) + 1
+        return line + self._first - 1, len(self.text[begin:offset].decode("utf-8", "replace")) + 1
 
 
 _document = functools.lru_cache(maxsize=1)(_Document)
 
 
-class _Stream:
-    """A document being parsed: what is complete is transformed and dropped after each round, so memory is bounded."""
+def parsable(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """A document in UTF-8 without its declaration, since the encoding it tells is no longer true, nor controls."""
+    for number, piece in enumerate(pieces):
+        if number == 0 and (declaration := _XML_DECLARATION.match(piece)):
+            yield re.sub(rb"[^\n]", b" ", declaration[0])
+            yield piece[declaration.end() :].translate(_NO_CONTROLS)
+        else:
+            yield piece.translate(_NO_CONTROLS)
 
-    def __init__(self, dialect: _Dialect, root_tag: str) -> None:
-        self.dialect = dialect
+
+class Stream:
+    """A document being parsed: what is complete is transformed and dropped after each round, so memory is bounded.
+
+    The segments of each round are given to `take`, laid out, with their lines.
+    """
+
+    def __init__(self, dialect: Dialect, root_tag: str, take: Callable[[bytes, Lines], object]) -> None:
+        self.dialect, self.take = dialect, take
         self.parser: Any = etree.XMLPullParser(("start", "end"), tag=root_tag, **_SAFE)
         self.root: etree._Element | None = None
         self.closed = False
         self.unfinished: etree._Element | None = None
-        self.taken: list[tuple[bytes, Lines]] = []
 
     def read(self, pieces: Iterable[bytes]) -> tuple[int, str] | None:
         """Read all; the line and message of the error that stopped it, if one did."""
@@ -266,7 +297,7 @@ class _Stream:
             path.append(child)
         self.unfinished = path[-1] if found and not (last and self.closed) else None
         out = self.dialect.transform(self.root)
-        self.taken.append(_lay_out(out[: out.rfind(b"\n", 0, -1) + 1] if self.unfinished is not None else out))
+        self.take(*_lay_out(out[: out.rfind(b"\n", 0, -1) + 1] if self.unfinished is not None else out))
         for parent, kept in itertools.pairwise(path):
             del parent[: parent.index(kept)]
 
@@ -274,17 +305,22 @@ class _Stream:
 def segments(data: bytes) -> Segments:
     """The segments of an X12-like document. Raises NotClaims for one that is refused, unknown or without segments."""
     document = _document(data)
-    stream = _Stream(*document.known)
-    error = stream.read(document.pieces())
+    dialect, root = document.known
+    taken: list[tuple[bytes, Lines]] = []
+
+    def run() -> tuple[int, str] | None:
+        taken.clear()
+        return Stream(dialect, root, lambda text, lines: taken.append((text, lines))).read(document.pieces())
+
+    error = run()
     if error and document.mend():
-        stream = _Stream(*document.known)
-        error = stream.read(document.pieces())
-    text = b"".join(t for t, _ in stream.taken)
+        error = run()
+    text = b"".join(t for t, _ in taken)
     if not text:
-        why = f"line {error[0]}: {error[1]}" if error else f"a document of {stream.dialect.name} that is empty"
+        why = f"line {error[0]}: {error[1]}" if error else f"a document of {dialect.name} that is empty"
         raise NotClaims(f"no segments were found in this XML: {why}")
-    lines = np.concatenate([n for _, n in stream.taken])
-    return Segments(text, lines, stream.dialect.name, error, document.mended, document.notes)
+    lines = np.concatenate([n for _, n in taken])
+    return Segments(text, lines, dialect.name, error, document.mended, document.notes)
 
 
 def _lay_out(out: bytes) -> tuple[bytes, Lines]:
@@ -339,18 +375,31 @@ def locate(
     `line` is the segment's; `nth` tells which of the segments with this id on that line (see `Segments.nth`).
     """
     document = _document(data)
-    tags = document.tags(line, segment)
+    return locate_in(document.places, document.known[0], line, segment, element, component, nth)
+
+
+def locate_in(
+    places: Places, dialect: Dialect, line: int, segment: str, element: int, component: int, nth: int
+) -> tuple[int, int, int, int]:
+    """See `locate`."""
+    tags = places.tags(dialect, line, segment)
     if not tags:
         return line, 1, line, 1
     begin, end = tags[min(nth, len(tags) - 1)]
     if element:
-        probe, marks = _probe(document.text, begin)
-        text, _ = _lay_out(document.known[0].transform(etree.fromstring(probe, etree.XMLParser(**_SAFE))))
-        value = b"".join(text.split(b"\n")[0].split(b"\t")[element : element + 1])
+        probe, marks = _probe(places.text, begin)
+        value = b"".join(_elements(dialect, probe)[element : element + 1])
         part = b"".join(value.split(b"\x1f")[component - 1 : component]) if component else b""
         if found := re.findall(rb"(\d+),", part or value):
             begin, end = marks[int(found[0])][0], marks[int(found[-1])][1]
-    return *document.point(begin), *document.point(end)
+    return *places.point(begin), *places.point(end)
+
+
+@functools.lru_cache(maxsize=1024)
+def _elements(dialect: Dialect, probe: bytes) -> list[bytes]:
+    """The elements of the segment that a probe is; there are few, since segments differ by their texts mostly."""
+    text, _ = _lay_out(dialect.transform(etree.fromstring(probe, etree.XMLParser(**_SAFE))))
+    return text.split(b"\n")[0].split(b"\t")
 
 
 def _probe(text: bytes, begin: int) -> tuple[bytes, list[Span]]:
