@@ -135,6 +135,12 @@ class SlicedXml(SlicedX12):
         begins = [begin for begin, _, _ in part.pieces]
 
         @functools.cache
+        def segments() -> Ints:
+            """Where each segment begins."""
+            ends = np.flatnonzero(np.frombuffer(part.data, np.uint8) == ord("\n"))
+            return np.concatenate(([0], ends + 1))
+
+        @functools.cache
         def window(piece: int) -> _Window:
             stop = begins[piece + 1] if piece + 1 < len(begins) else len(part.data)
             first = part.pieces[piece][1] - 1
@@ -143,16 +149,17 @@ class SlicedXml(SlicedX12):
 
         def exact(offset: int, segment: str, element: int, component: int) -> tuple[int, int, int, int]:
             piece = bisect.bisect_right(begins, offset) - 1
-            inside = part.data.count(b"\n", begins[piece], offset)
-            at = min(part.pieces[piece][1] - 1 + inside, len(self._lines) - 1)
-            line = int(self._lines[at])
+            here, first = (int(n) for n in np.searchsorted(segments(), (offset, begins[piece]), "right"))
+            at = min(part.pieces[piece][1] - 1 + here - first, len(self._lines) - 1)
+            line = self._lines[at]
             before = at - int(np.searchsorted(self._lines, line))  # segments on its line
-            text = part.data[begins[piece] : offset]
-            if before > inside:  # some are in the slice before
-                begin = self._stretches[number].piece.begin if piece == len(begins) - 1 else 0
+            text = part.data[segments()[max(here - 1 - before, first - 1)] : offset]
+            if before > here - first and piece == len(begins) - 1:  # some are in the slice before
+                begin = self._stretches[number].piece.begin
                 text = self._read_at(min(begin, _STEP), max(0, begin - _STEP)) + text
-            ids = [each.split(b"\t")[0].decode() for each in text.split(b"\n")[-before - 1 : -1]]
-            return xml.locate_in(window(piece), self._dialect, line, segment, element, component, ids.count(segment))
+            ids = [each.split(b"\t")[0].decode() for each in text.split(b"\n")[:-1][-before:] if before]
+            nth = ids.count(segment)
+            return xml.locate_in(window(piece), self._dialect, int(line), segment, element, component, nth)
 
         return exact
 
