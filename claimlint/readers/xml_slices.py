@@ -91,16 +91,15 @@ class _Window(xml.Places):
     def __init__(self, text: bytes, given: Ints, mark: _Mark) -> None:
         super().__init__(text, mark.parsed)
         self._given, self._mark = given, mark
+        self._own = np.setdiff1d(self._newlines[1:-1], given, assume_unique=True)
 
     def point(self, offset: int) -> tuple[int, int]:
         """Line and column in the file of a byte offset."""
-        line, _ = super().point(offset)
-        count = line - self._mark.parsed  # line ends before it
-        own = np.setdiff1d(self._newlines[1 : count + 1], self._given, assume_unique=True)
-        begin = int(own[-1]) + 1 if len(own) else 0
+        line = int(np.searchsorted(self._own, offset))  # line ends of the file before it
+        begin = int(self._own[line - 1]) + 1 if line else 0
         given = np.searchsorted(self._given, offset) - np.searchsorted(self._given, begin)
         column = len(self.text[begin:offset].decode("utf-8", "replace")) - int(given)
-        return self._mark.line + len(own), column + (1 if len(own) else self._mark.column)
+        return self._mark.line + line, column + (1 if line else self._mark.column)
 
 
 class SlicedXml(SlicedX12):
