@@ -30,6 +30,7 @@ _MAX_RATIO, _RATIO_FROM, _MAX_UNPACKED, _MAX_MEMBERS = 200, 10 << 20, 4 << 30, 1
 
 
 LARGE = 16 << 20  # bytes of a file that is not to be held in memory as a whole
+MANY = 64 << 20  # bytes of small files, after which those that follow are not held either
 
 
 class Source:
@@ -104,6 +105,7 @@ Opened: TypeAlias = Source | SourceProblem | Skipped
 
 def sources(paths: Sequence[str], stdin_filename: str, skip: Sequence[Path]) -> Iterator[Opened]:
     """Every file named by the paths, in a settled order and once each, without those in `skip`."""
+    held = 0
     seen = {(s.st_dev, s.st_ino) for p in skip if p.exists() for s in [p.stat()]}
     for path in paths:
         if path == "-":
@@ -125,7 +127,9 @@ def sources(paths: Sequence[str], stdin_filename: str, skip: Sequence[Path]) -> 
             if not stat.S_ISREG(status.st_mode):
                 yield SourceProblem(_name(each), "not a regular file (a pipe, socket or device); give it as -")
                 continue
-            yield from _open(each)
+            for source in _open(each, LARGE if held < MANY else 0):
+                held += source.size if isinstance(source, Source) and not source.is_large else 0
+                yield source
 
 
 def _expand(path: str) -> Iterator[Path | SourceProblem | Skipped]:
@@ -154,7 +158,8 @@ def _expand(path: str) -> Iterator[Path | SourceProblem | Skipped]:
         yield SourceProblem(path, f"there is no such file{advice}")
 
 
-def _open(path: Path) -> Iterator[Source | SourceProblem]:
+def _open(path: Path, most: int) -> Iterator[Source | SourceProblem]:
+    """What a file holds; one of more than `most` bytes stays where it is, unless it is packed."""
     name = _name(path)
     try:
         before = path.stat()
@@ -166,7 +171,7 @@ def _open(path: Path) -> Iterator[Source | SourceProblem]:
             if begin == b"PK\x03\x04":
                 yield from _unzip(name, file, before.st_size)
                 return
-        if before.st_size > LARGE:
+        if before.st_size > most:
             yield Source(name, path=path)
             return
         data = path.read_bytes()

@@ -314,3 +314,14 @@ def test_odd_xml_is_read_as_it_is_whole(
     whole = said()
     cut_small(20_000)
     assert said() == whole
+
+
+def test_of_many_small_files_only_the_first_are_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, form in enumerate(("csv", "837", "xml", "csv")):
+        write_file(Plan(tmp_path / f"{number}.{form}", seed=number, defects=0.3), 50)
+    (tmp_path / "bad.csv").write_text("neither\nnor")
+    whole = told([str(tmp_path)])
+    monkeypatch.setattr(sources, "MANY", 1)
+    found = [s for s in sources.sources([str(tmp_path)], "-", ()) if isinstance(s, sources.Source)]
+    assert [s.is_large for s in found] == [False, True, True, True, True]
+    assert told([str(tmp_path)]) == whole
