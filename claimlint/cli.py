@@ -5,14 +5,16 @@ from __future__ import annotations
 import collections
 import datetime as dt
 import difflib
+import io
 import os
 import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from claimlint.rules import Rule
 
 CLOSED_PIPE = 141  # what a shell gives for SIGPIPE
-FORMATS = ("full", "concise", "json")
+FORMATS = ("full", "concise", "json")  # those of `reports.FORMATS`, which would import Polars
 PAYER_CLASSES = (
     "medicare",
     "medicare-advantage",
@@ -64,8 +66,21 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("paths", nargs=-1, required=True)
-@click.option("--output-format", type=click.Choice(FORMATS), default="full", show_default=True)
-@click.option("-o", "--output-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the report here.")
+@click.option(
+    "--output-format",
+    "output_formats",
+    type=click.Choice(FORMATS),
+    multiple=True,
+    help="May be given several times, with an -o for each.  [default: that of -o's ending, or full]",
+)
+@click.option(
+    "-o",
+    "--output-file",
+    "output_files",
+    type=click.Path(dir_okay=False, path_type=Path),
+    multiple=True,
+    help="Write the report here.",
+)
 @click.option(
     "--format", "input_format", type=click.Choice(("csv", "x12", "xml")), help="Do not sniff the input format."
 )
@@ -123,11 +138,12 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
     from claimlint import engine
     from claimlint.sources import is_input, total_size
 
-    output: Path | None = options["output_file"]
-    if output and not output.parent.is_dir():
-        raise click.UsageError(f"there is no folder {output.parent} for the report")
-    if output and is_input(output, paths):
-        raise click.UsageError(f"{output} is an input; the report must go to another file")
+    options["outputs"] = _outputs(options["output_formats"], options["output_files"])
+    for output in options["output_files"]:
+        if not output.parent.is_dir():
+            raise click.UsageError(f"there is no folder {output.parent} for the report")
+        if is_input(output, paths):
+            raise click.UsageError(f"{output} is an input; the report must go to another file")
     if "-" in paths and (paths.count("-") > 1 or sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError("- means standard input: give it once, and pipe a claim file into it")
     told = engine.Options(
@@ -245,33 +261,43 @@ def _fix(paths: tuple[str, ...], told: EngineOptions, options: dict[str, Any]) -
 
 
 def _write(report: Report, options: dict[str, Any]) -> None:
-    """The report to standard output or, whole or not at all, to a file that only its owner may read."""
+    """The reports to standard output or, whole or not at all, to files that only their owner may read."""
     from claimlint import reports
 
-    output: Path | None = options["output_file"]
-    colour = output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    pieces = reports.render(
-        report,
-        options["output_format"],
-        colour=colour,
-        statistics=options["statistics"],
-        quiet=options["quiet"],
-        verbose=options["verbose"],
-    )
     if not options["quiet"]:
         for note in report.notes:
             click.echo(f"note: {note}", err=True)
-    if output is None:
-        stream = sys.stdout
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-        stream.writelines(pieces)
-        return
-    if output.exists() and not output.is_file():  # /dev/stdout or a pipe: there is nothing to replace
-        with output.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(pieces)
-        return
-    _replace(output, (piece.encode() for piece in pieces), 0o600)
+    style = reports.Style(statistics=options["statistics"], quiet=options["quiet"], verbose=options["verbose"])
+    for form, output in options["outputs"]:
+        if output is None:
+            colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(errors="backslashreplace")
+            for piece in reports.render(report, form, replace(style, colour=colour)):
+                if isinstance(piece, str):
+                    sys.stdout.write(piece)
+                else:
+                    sys.stdout.buffer.write(piece)
+        elif output.exists() and not output.is_file():  # /dev/stdout or a pipe: there is nothing to replace
+            with output.open("wb") as file:
+                file.writelines(reports.encoded(reports.render(report, form, style)))
+        else:
+            pieces = reports.render(report, form, replace(style, output=output))
+            _replace(output, reports.encoded(pieces), 0o600)
+
+
+def _outputs(formats: Sequence[str], files: Sequence[Path]) -> list[tuple[str, Path | None]]:
+    """Each report's format and file, none for standard output."""
+    from claimlint.reports import ENDINGS
+
+    if len(formats) > 1 and len(formats) != len(files):
+        raise click.UsageError("several --output-format need as many -o, in their order")
+    if len(set(files)) < len(files):
+        raise click.UsageError("two reports cannot go to one file")
+    told = formats or [ENDINGS.get(file.suffix.lower(), "full") for file in files] or ["full"]
+    if len(told) == 1 and len(files) > 1:
+        raise click.UsageError("several -o need as many --output-format, or none if their endings tell")
+    return list(zip_longest(told, files))
 
 
 def _replace(path: Path, pieces: Iterable[bytes], mode: int) -> None:

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 import numpy as np
 import polars as pl
 
-from claimlint import codeset, edits, lines, policy, registers, vocabulary
+from claimlint import causes, codeset, edits, lines, policy, registers, vocabulary
+from claimlint.causes import Risk
 from claimlint.evaluation import Evaluation, spans
 from claimlint.findings import SEVERITIES, Finding, Findings, NotChecked, Report, dollars, order
 from claimlint.hits import file_finding, located, of_reader, packed, repeated_interchanges, unpacked
@@ -81,13 +82,15 @@ class _Part:
     """What the rules gave on a part of the lines.
 
     `hits` by the number of the read, packed; of every line of the run, from row `first` on, its charge (US cents) and
-    whether it is at risk; `joint`, by `Rule.across`, the lines that are looked at with those of other parts.
+    whether it is at risk; `risk` by what; `joint`, by `Rule.across`, the lines that are looked at with those of other
+    parts.
     """
 
     hits: list[tuple[int, bytes]]
     first: int
     charges: np.ndarray[Any, Any]
     at_risk: np.ndarray[Any, Any]
+    risk: Risk
     joint: dict[tuple[str, ...], pl.DataFrame]
     claims: int
     later: int
@@ -258,8 +261,9 @@ class Run:
         not_checked: Counter[NotChecked] = Counter()
         for part in parts:
             not_checked.update(part.not_checked)
+        risks = [part.risk for part in parts]
         for group in self._shelf.groups:
-            hits += self._lint_joint(group, parts, not_checked)
+            hits += self._lint_joint(group, parts, not_checked, risks)
         report = Report(
             self._found(hits),
             sorted((_counted(n, count) for n, count in not_checked.items()), key=lambda n: (n.code, n.reason)),
@@ -272,6 +276,8 @@ class Run:
                     *(pl.DataFrame({"charge": p.charges, "at_risk": p.at_risk}) for p in parts),
                 ]
             ),
+            causes.of_run(risks, all_rules()),
+            causes.breakdowns(risks),
         )
         risk = report.at_risk
         report.summary = {
@@ -310,13 +316,17 @@ class Run:
             evaluation.add(rule, ~pl.col(spans(rule.across)) if rule.across in groups else None)
         evaluation.run()
         joint = {group: evaluation.rows_of([r for r in self._rules if r.across == group], group) for group in groups}
-        risk = evaluation.charges()
+        charges, at_risk = evaluation.charges(), evaluation.at_risk()
+        first = table.height - charges.height  # what is past comes first
+        is_at_risk = np.zeros(charges.height, np.bool_)
+        is_at_risk[at_risk["row"].to_numpy() - first] = True
         present = table.filter(~pl.col("past"))
         return _Part(
             by_read(evaluation.hits()),
-            table.height - risk.height,  # what is past comes first
-            risk["charge"].to_numpy(),
-            risk["at_risk"].to_numpy().copy(),
+            first,
+            charges["charge"].to_numpy(),
+            is_at_risk,
+            evaluation.risk(at_risk, at_risk["row"]),
             joint,
             present["claim_key"].n_unique(),
             present.filter(pl.col("service_date") > codeset.icd10cm_last_day()).height,
@@ -324,7 +334,7 @@ class Run:
         )
 
     def _lint_joint(
-        self, group: tuple[str, ...], parts: Sequence[_Part], not_checked: Counter[NotChecked]
+        self, group: tuple[str, ...], parts: Sequence[_Part], not_checked: Counter[NotChecked], risks: list[Risk]
     ) -> list[tuple[int, bytes]]:
         """Lint the lines of this group's groups that are in several parts, by the rules that are about them."""
         found = [(n, p.joint[group]) for n, p in enumerate(parts) if group in p.joint]
@@ -340,11 +350,15 @@ class Run:
             if rule.across == group:
                 evaluation.add(rule, pl.col(spans(group)))
         evaluation.run()
-        risk = evaluation.charges().filter("at_risk")
-        where = table[risk["row"]].select("part", "part_row")
+        at_risk = evaluation.at_risk()
+        where = table[at_risk["row"].unique()].select("row", "part", "part_row")
+        new = []
         for (number,), rows in where.partition_by("part", as_dict=True).items():
             own = parts[int(number)]
-            own.at_risk[rows["part_row"].to_numpy() - own.first] = True
+            lines_of_part = rows["part_row"].to_numpy() - own.first
+            new.append(rows["row"].filter(pl.Series(~own.at_risk[lines_of_part], dtype=pl.Boolean)))
+            own.at_risk[lines_of_part] = True
+        risks.append(evaluation.risk(at_risk, pl.concat(new) if new else at_risk["row"]))
         for record in evaluation.not_checked:
             not_checked.setdefault(record, 0)
         return by_read(evaluation.hits())

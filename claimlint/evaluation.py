@@ -9,10 +9,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
 import polars as pl
 
-from claimlint import codeset, lines, policy, registers, vocabulary
+from claimlint import causes, codeset, lines, policy, registers, vocabulary
 from claimlint.findings import NotChecked
 from claimlint.hits import Correction, Replacement
 from claimlint.readers import Read
@@ -43,7 +42,8 @@ class Evaluation:
         of_kind = {prefix: getattr(given, kind) for prefix, (kind, *_) in registers.KINDS.items()}
         self._has = {prefix: each and each.columns for prefix, each in of_kind.items()}
         self._cases: dict[str, list[tuple[Rule, Finds]]] = {}
-        self._risk = np.zeros(table.height, np.bool_)
+        # Cause and row, or the keys of the rows, of what is put at risk.
+        self._risk: list[pl.DataFrame] = []
         self._risk_keys: dict[tuple[str, ...], list[pl.DataFrame]] = {}
         unknown = table.filter(pl.col("payer_class").is_null() & ~pl.col("past"))
         self._unknown_payers = unknown["claim_key"].n_unique()
@@ -221,6 +221,9 @@ class Evaluation:
             template(finds.message or rule.message, schema).alias("message"),
             hint.alias("hint"),
             severity.alias("severity"),
+            causes.key(rule, finds.field or rule.field, _INDEXED.get(view), schema).alias("cause"),
+            causes.PAYER_NAME.alias("payer"),
+            causes.PROVIDER_NPI.alias("provider"),
         ]
 
     def _of(
@@ -233,10 +236,11 @@ class Evaluation:
         schema: Mapping[str, pl.DataType],
     ) -> None:
         at_risk = hits.filter(wanted["severity"] != "info")
+        at_risk = at_risk.with_columns(wanted.filter(wanted["severity"] != "info")["cause"])
         if keys := _WIDE.get(view):
-            self._risk_keys.setdefault(tuple(keys), []).append(at_risk.select(keys))
+            self._risk_keys.setdefault(tuple(keys), []).append(at_risk.select("cause", *keys))
         else:
-            self._risk[at_risk["row"].to_numpy()] = True
+            self._risk.append(at_risk.select("cause", pl.col("row").cast(pl.UInt32)))
         corrections = self._corrections(rule, finds, view, hits, schema)
         self._case += 1
         told = wanted.select(
@@ -276,7 +280,8 @@ class Evaluation:
 
     def hits(self) -> pl.DataFrame:
         """A row for every row that a condition holds for; see `hits.located` for its columns."""
-        return pl.concat(self._hits_found) if self._hits_found else pl.DataFrame()
+        self._hits_found = [pl.concat(self._hits_found)] if self._hits_found else []
+        return self._hits_found[0] if self._hits_found else pl.DataFrame()
 
     def _fixed(self, view: str, rule: Rule, finds: Finds, schema: Mapping[str, pl.DataType]) -> list[pl.Expr]:
         """What a fix of a hit is; nothing for a condition without one."""
@@ -327,14 +332,35 @@ class Evaluation:
             result[row["at"]] = pickle.dumps(Correction(not row["unsafe"], row["new"], edits))
         return result
 
+    def at_risk(self) -> pl.DataFrame:
+        """The service lines that a cause puts at risk: cause and row, once each."""
+        rows = self._table.select("row", *{key for keys in self._risk_keys for key in keys}).filter(
+            ~self._table["past"]
+        )
+        wide = [pl.concat(found).join(rows, on=keys) for keys, found in self._risk_keys.items()]
+        found = [each.select("cause", "row") for each in (*self._risk, *wide)]
+        return pl.concat(found).unique() if found else pl.DataFrame(schema={"cause": pl.String, "row": pl.UInt32})
+
     def charges(self) -> pl.DataFrame:
-        """A row per service line of the run: row, charge (US cents), `at_risk` if it has an error or a warning."""
-        for keys, frames in self._risk_keys.items():
-            hit = pl.concat(frames).unique().with_columns(hit=True)
-            found = self._table.select(keys).join(hit, on=keys, how="left", maintain_order="left")["hit"]
-            self._risk |= found.fill_null(False).to_numpy()
-        risk = self._table.select("row", "past", "charge").with_columns(at_risk=pl.Series(self._risk, dtype=pl.Boolean))
-        return risk.filter(~pl.col("past")).select("row", pl.col("charge").fill_null(0), "at_risk")
+        """A row per service line of the run: row and charge (US cents)."""
+        return self._table.filter(~pl.col("past")).select("row", pl.col("charge").fill_null(0))
+
+    def risk(self, at_risk: pl.DataFrame, new: pl.Series) -> causes.Risk:
+        """What is at risk (see `at_risk`); `new` are the rows of it that nothing else put at risk."""
+        own = ("claim_key", "charge", "service_date", "payer_name", "payer_id", "payer_class", "rendering_npi",
+               "billing_npi")  # fmt: skip
+        lines_at_risk = self._table.select("row", *own).with_columns(pl.col("charge").fill_null(0))
+        found = at_risk.join(lines_at_risk.select("row", "claim_key", "charge"), on="row")
+        sums = pl.col("charge").sum().alias("cents")
+        by_rule = found.with_columns(causes.CODE.alias("code")).unique(["code", "row"])
+        lines_at_risk = lines_at_risk.filter(pl.col("row").is_in(new.implode()))
+        hits = self.hits()
+        return causes.Risk(
+            causes.told(hits.filter(pl.col("severity") != "info")) if hits.height else pl.DataFrame(),
+            found.group_by("cause", "claim_key").agg(sums),
+            lines_at_risk.group_by("claim_key").agg(sums),
+            causes.shares(by_rule, lines_at_risk),
+        )
 
 
 def spans(group: tuple[str, ...]) -> str:

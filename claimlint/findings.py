@@ -10,11 +10,14 @@ import pickle
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
 from claimlint.readers import Place, Unreadable
+
+if TYPE_CHECKING:
+    from claimlint.causes import Cause, Share
 
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
@@ -56,8 +59,10 @@ class Fix:
 class Finding:
     """One thing wrong with one value.
 
-    Lines and columns count from 1, the end is exclusive; `charge` is USD at risk by it. `excerpt` and `mark` (range of
-    characters in it) are for people and are left out of the JSON.
+    `payer` is its name, or else its id or class; `provider` the NPI of who rendered the service or else bills it;
+    `cause` the id of the `causes.Cause` that it comes from. Lines and columns count from 1, the end is exclusive;
+    `charge` is USD at risk by it. `excerpt` and `mark` (range of characters in it) are for people and are left out of
+    the JSON.
     """
 
     code: str
@@ -78,6 +83,9 @@ class Finding:
     source: str
     fingerprint: str
     fix: Fix | None = None
+    payer: str | None = None
+    provider: str | None = None
+    cause: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON record, by the contract of schema version 1."""
@@ -106,6 +114,9 @@ class Finding:
             "docs": None,
             "fix": self.fix.as_dict() if self.fix else None,
             "fingerprint": self.fingerprint,
+            "payer": self.payer,
+            "provider": self.provider,
+            "cause": self.cause,
         }
 
 
@@ -183,7 +194,8 @@ class Findings(Sequence[Finding]):
 class Report:
     """What a run found, what it could not read and what it could not check.
 
-    `at_risk` has a row per service line: charge (US cents), and whether it has an error or a warning.
+    `at_risk` has a row per service line: charge (US cents), and whether it has an error or a warning. `causes`: what is
+    to be corrected, the dearest first. `shares`: the dollars at risk by rule, payer, provider and week (see `causes`).
     """
 
     findings: Sequence[Finding]
@@ -192,6 +204,8 @@ class Report:
     summary: dict[str, Any]
     notes: list[str] = field(default_factory=list)
     at_risk: pl.DataFrame = field(default_factory=pl.DataFrame)
+    causes: list[Cause] = field(default_factory=list)
+    shares: dict[str, list[Share]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON report, schema version 1; the findings one by one, since there may be many."""
@@ -201,6 +215,7 @@ class Report:
             "findings": (f.as_dict() for f in self.findings),
             "unreadable": [{"file": name, **asdict(u)} for name, u in self.unreadable],
             "not_checked": [asdict(n) for n in self.not_checked],
+            "causes": [c.as_dict() for c in self.causes],
         }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from claimlint import lines
+from claimlint import causes, lines
 from claimlint.findings import Edit, Finding, Fix, Severity, fingerprint
 from claimlint.readers import Locate, Place, Problem, Read
 from claimlint.rules import Rule
@@ -156,4 +156,7 @@ def finding(
         rule.source,
         mark,
         fix,
+        row.get("payer"),
+        row.get("provider"),
+        causes.identity(row["cause"]) if row.get("cause") else None,
     )

@@ -110,7 +110,7 @@ def test_select_and_ignore() -> None:
 
 def test_json_contract() -> None:
     made = report(SAMPLES / "flagged.837", *REGISTERS)
-    assert list(made) == ["schema_version", "summary", "findings", "unreadable", "not_checked"]
+    assert list(made) == ["schema_version", "summary", "findings", "unreadable", "not_checked", "causes"]
     assert made["schema_version"] == 1
     assert set(made["summary"]) == {  # type: ignore[call-overload]
         "files", "claims_read", "claims_checked", "claims_unreadable", "service_lines", "charges", "charges_at_risk",
@@ -119,7 +119,7 @@ def test_json_contract() -> None:
     keys = {
         "code", "name", "severity", "message", "hint", "file", "line", "column", "end_line", "end_column", "segment",
         "element", "claim_id", "service_line", "procedure", "service_date", "payer_class", "charge", "snip", "carc",
-        "source", "docs", "fix", "fingerprint",
+        "source", "docs", "fix", "fingerprint", "payer", "provider", "cause",
     }  # fmt: skip
     findings = made["findings"]
     assert isinstance(findings, list)

@@ -1,16 +1,40 @@
-"""Reports: one module a format, each a function from a report to text."""
+"""Reports: one module a format, each a function from a report to its text or bytes, in pieces."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from claimlint.findings import Report
 
+TEXT = ("full", "concise")
+# Each is a module here of the same name with a function `render(report, style) -> Iterator[str | bytes]`.
+FORMATS = (*TEXT, "json")
+# The format of a report by the ending of its file's name, where no format is given.
+ENDINGS = {".json": "json"}
 
-def render(report: Report, form: str, *, colour: bool, statistics: bool, quiet: bool, verbose: bool) -> Iterator[str]:
-    """The report in one of the output formats, in pieces, ending in a line end."""
-    from claimlint.reports import json, text
 
-    if form == "json":
-        return json.render(report)
-    return text.render(report, form, colour=colour, statistics=statistics, quiet=quiet, verbose=verbose)
+@dataclass(frozen=True)
+class Style:
+    """How a report is written. `output` is the file that it goes to, with what an earlier run wrote there."""
+
+    colour: bool = False
+    statistics: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    width: int = 100
+    output: Path | None = None
+
+
+def render(report: Report, form: str, style: Style) -> Iterator[str | bytes]:
+    """The report in one of the output formats, in pieces; text ends in a line end."""
+    module = importlib.import_module(f"claimlint.reports.{'text' if form in TEXT else form}")
+    made: Iterator[str | bytes] = module.render(report, form, style) if form in TEXT else module.render(report, style)
+    return made
+
+
+def encoded(pieces: Iterable[str | bytes]) -> Iterator[bytes]:
+    """Pieces of a report as they are written to a file."""
+    return (piece.encode("utf-8", "backslashreplace") if isinstance(piece, str) else piece for piece in pieces)

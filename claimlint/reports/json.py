@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable, Iterator
 
 from claimlint.findings import Report
+from claimlint.reports import Style
 
 
-def render(report: Report) -> Iterator[str]:
+def render(report: Report, style: Style) -> Iterator[str]:
     """JSON text in pieces; non-ASCII characters escaped, so that it survives any terminal and code page."""
     start = "{\n"
     for key, value in report.as_dict().items():

@@ -10,18 +10,19 @@ import click
 
 from claimlint.findings import Finding, Fix, Report
 from claimlint.readers import shown
+from claimlint.reports import Style
 
 _COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
 _WIDTH = 100
 
 
-def render(report: Report, form: str, *, colour: bool, statistics: bool, quiet: bool, verbose: bool) -> Iterator[str]:
+def render(report: Report, form: str, style: Style) -> Iterator[str]:
     """The whole report in `full` or `concise` form, a piece for each finding and line of the summary."""
-    parts = _statistics(report) if statistics else map(_concise if form == "concise" else _full, report.findings)
-    if not quiet:
-        parts = itertools.chain(parts, [""] if report.findings else [], _summary(report, verbose))
+    parts = _statistics(report) if style.statistics else map(_concise if form == "concise" else _full, report.findings)
+    if not style.quiet:
+        parts = itertools.chain(parts, [""] if report.findings else [], _summary(report, style.verbose))
     for part in parts:
-        yield f"{part if colour else click.unstyle(part)}\n"
+        yield f"{part if style.colour else click.unstyle(part)}\n"
 
 
 def _full(f: Finding) -> str:

@@ -1,0 +1,206 @@
+"""Causes: findings that one wrong value is behind, so that one correction does away with all of them.
+
+A cause is a rule with the value at fault, such as one provider's NPI. Where nothing is there, or what is there is a
+number, a date or a list that a claim has of its own, it is the rule with procedure and payer class: one template, one
+habit of billing. Dollars are a union: a line counts once in a cause, however often it is found.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from claimlint import lines
+from claimlint.findings import Severity, dollars, fingerprint
+from claimlint.rules import Rule
+
+_OWN_KINDS = ("money", "number", "date")
+_SEPARATOR = "\x1f"
+RULE, PAYER, PROVIDER, WEEK = "rule", "payer", "provider", "week"
+BREAKDOWNS = (RULE, PAYER, PROVIDER, WEEK)
+UNKNOWN = "not known"
+CODE = pl.col("cause").str.extract(f"^([^{_SEPARATOR}]*)")
+PAYER_NAME = pl.coalesce("payer_name", "payer_id", "payer_class")
+PROVIDER_NPI = pl.coalesce("rendering_npi", "billing_npi")
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What one correction would do away with.
+
+    `about`: what the findings share, without patient data. `message` and `hint` are those of one of them. `claims` and
+    `charge_cents` are what it puts at risk; `released`: claims that have no other error or warning. `first_claims` and
+    `first_cents`: claims, and their dollars at risk, that are free once this and all causes before it are seen to.
+    """
+
+    id: str
+    code: str
+    name: str
+    severity: Severity
+    about: str
+    message: str
+    hint: str
+    claims: int
+    charge_cents: int
+    released: int
+    first_claims: int
+    first_cents: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON record."""
+        return {
+            "id": self.id,
+            "code": self.code,
+            "name": self.name,
+            "severity": self.severity,
+            "about": self.about,
+            "message": self.message,
+            "hint": self.hint,
+            "claims": self.claims,
+            "charge": dollars(self.charge_cents),
+            "claims_released": self.released,
+            "claims_released_with_those_before": self.first_claims,
+            "charge_released_with_those_before": dollars(self.first_cents),
+        }
+
+
+@dataclass(frozen=True)
+class Share:
+    """The dollars at risk by one rule, payer, provider or week (its Monday): each line once."""
+
+    label: str
+    charge_cents: int
+    lines: int
+
+
+def key(rule: Rule, column: str, entry: str | None, schema: Any) -> pl.Expr:
+    """The text that tells a cause from others: rule, column, and the value (an `entry` of a list) or where it lacks."""
+    known = lines.BY_NAME.get(column)
+    source = entry or (f"{column}_text" if f"{column}_text" in schema else column)
+    value: pl.Expr = pl.lit(None, pl.String)
+    if source in schema and (entry or not (schema[source] == pl.List or (known and known.kind in _OWN_KINDS))):
+        text = pl.col(source).cast(pl.String).str.strip_chars().str.to_uppercase()
+        value = pl.when(text != "").then(text)
+    payer = pl.col("payer_class").fill_null("")
+    alike = pl.concat_str(pl.lit("\x1e"), pl.col("procedure").fill_null(""), pl.lit("\x1e"), payer)
+    if rule.policy:  # what a plan makes of a value is that plan's
+        value = pl.concat_str(value, pl.lit("\x1e"), payer)
+    return pl.concat_str(pl.lit(rule.code), pl.lit(column), pl.coalesce(value, alike), separator=_SEPARATOR)
+
+
+def identity(text: str) -> str:
+    """The id of a cause, from its `key`."""
+    return fingerprint(text)
+
+
+def about(text: str) -> str:
+    """What the findings of a cause share, in words; from its `key`."""
+    _, column, value = text.split(_SEPARATOR, 2)
+    known = lines.BY_NAME.get(column)
+    if value.startswith("\x1e"):
+        _, procedure, payer = value.split("\x1e")
+        return " for ".join(filter(None, (procedure or "no procedure", payer))) + f": {column}"
+    value, _, payer = value.partition("\x1e")
+    value = "•••" if known and known.phi else value
+    return f"{column} {value}" + (f" for {payer}" if payer else "")
+
+
+@dataclass(frozen=True)
+class Risk:
+    """What is at risk in a part of the lines.
+
+    `told`: cause (its key), severity, message and hint. `claims`: cause, claim_key and the cents that the one puts at
+    risk in the other. `at_risk`: claim_key, and the cents at risk in it. `shares`: see `shares`.
+    """
+
+    told: pl.DataFrame
+    claims: pl.DataFrame
+    at_risk: pl.DataFrame
+    shares: pl.DataFrame
+
+
+def told(hits: pl.DataFrame) -> pl.DataFrame:
+    """What is said of each cause of these hits (or of several `told`); the same in whatever order they come."""
+    worst = pl.col("severity").sort_by(pl.col("severity") != "error").first()
+    return hits.group_by("cause").agg(worst, pl.col("message").min(), pl.col("hint").min())
+
+
+def of_run(parts: Sequence[Risk], rules: Mapping[str, Rule]) -> list[Cause]:
+    """The causes of a run, the dearest first."""
+    parts = [part for part in parts if part.claims.height]
+    if not parts:
+        return []
+    found = pl.concat(part.claims for part in parts).group_by("cause", "claim_key").agg(pl.col("cents").sum())
+    at_risk = pl.concat(part.at_risk for part in parts).group_by("claim_key").agg(pl.col("cents").sum())
+    each = found.group_by("cause").agg(pl.len().alias("claims"), pl.col("cents").sum())
+    each = each.join(told(pl.concat(part.told for part in parts)), on="cause")
+    each = each.sort(pl.col("cents"), pl.col("claims"), "cause", descending=[True, True, False]).with_row_index("rank")
+    ranked = found.select("cause", "claim_key").join(each.select("cause", "rank"), on="cause")
+    claims = ranked.group_by("claim_key").agg(pl.col("rank").max().alias("last"), pl.len().alias("causes"))
+    claims = claims.join(at_risk, on="claim_key", how="left")
+    alone = claims.filter(pl.col("causes") == 1).group_by("last").agg(pl.len().alias("released"))
+    free = claims.group_by("last").agg(pl.len().alias("free"), pl.col("cents").sum().alias("free_cents"))
+    each = each.join(alone, left_on="rank", right_on="last", how="left").join(
+        free, left_on="rank", right_on="last", how="left"
+    )
+    each = each.sort("rank").with_columns(pl.col("released", "free", "free_cents").fill_null(0))
+    each = each.with_columns(pl.col("free", "free_cents").cum_sum())
+    made = []
+    for row in each.iter_rows(named=True):
+        rule = rules[row["cause"].split(_SEPARATOR, 1)[0]]
+        made.append(
+            Cause(
+                identity(row["cause"]),
+                rule.code,
+                rule.name,
+                row["severity"],
+                about(row["cause"]),
+                row["message"],
+                row["hint"],
+                row["claims"],
+                row["cents"],
+                row["released"],
+                row["free"],
+                row["free_cents"],
+            )
+        )
+    return made
+
+
+def shares(by_rule: pl.DataFrame, risk: pl.DataFrame) -> pl.DataFrame:
+    """The dollars at risk by rule (lines with code and charge) and, of all lines, by payer, provider and week.
+
+    Columns: kind (see `BREAKDOWNS`), label, cents and lines.
+    """
+    monday = pl.col("service_date").dt.truncate("1w").dt.to_string("%Y-%m-%d")
+    labels = {PAYER: PAYER_NAME, PROVIDER: PROVIDER_NPI, WEEK: monday}
+    sums = [by_rule.group_by(pl.col("code").alias("label"))]
+    sums += [risk.group_by(label.fill_null(UNKNOWN).alias("label")) for label in labels.values()]
+    return pl.concat(
+        each.agg(pl.col("charge").sum().alias("cents"), pl.len().cast(pl.Int64).alias("lines")).select(
+            pl.lit(kind).alias("kind"), "label", "cents", "lines"
+        )
+        for kind, each in zip(BREAKDOWNS, sums, strict=True)
+    )
+
+
+def breakdowns(parts: Sequence[Risk]) -> dict[str, list[Share]]:
+    """The shares of all parts together by kind; rules, payers and providers the dearest first, weeks in order."""
+    found: dict[str, list[Share]] = {kind: [] for kind in BREAKDOWNS}
+    if not parts:
+        return found
+    sums = (pl.col("cents").sum(), pl.col("lines").sum())
+    whole = pl.concat(part.shares for part in parts).group_by("kind", "label").agg(sums)
+    whole = whole.sort(-pl.col("cents"), "label")
+    for row in whole.iter_rows(named=True):
+        found[row["kind"]].append(Share(row["label"], row["cents"], row["lines"]))
+    found[WEEK].sort(key=lambda share: _day(share.label))
+    return found
+
+
+def _day(label: str) -> dt.date:
+    return dt.date.max if label == UNKNOWN else dt.date.fromisoformat(label)
