@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import collections
 import datetime as dt
-import difflib
 import io
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -22,28 +22,20 @@ import click
 
 from claimlint import ClaimlintError, __version__
 from claimlint.cli_codesets import codesets
-from claimlint.cli_common import FILE, Date, Share, Size, configured
+from claimlint.cli_common import FILE, Date, Share, Size, configured, use_configuration
+from claimlint.config import PAYER_CLASSES
 
 if TYPE_CHECKING:
+    from claimlint.config import Config
     from claimlint.findings import Finding, Report
     from claimlint.inputs import Options as EngineOptions
     from claimlint.inputs import Progress
+    from claimlint.manifest import Inputs
     from claimlint.rules import Rule
 
+_MADE = click.Path(dir_okay=False, path_type=Path)
 CLOSED_PIPE = 141  # what a shell gives for SIGPIPE
 FORMATS = ("full", "concise", "json")  # those of `reports.FORMATS`, which would import Polars
-PAYER_CLASSES = (
-    "medicare",
-    "medicare-advantage",
-    "medicaid",
-    "commercial",
-    "workers-comp",
-    "auto",
-    "liability",
-    "tricare",
-    "va",
-    "self-pay",
-)
 _RANK = {"error": 3, "warning": 2, "info": 1, "never": 9}
 
 
@@ -117,6 +109,11 @@ def cli() -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Remember here what was linted and found: read only new files, tell only what is new.",
 )
+@click.option("--baseline", type=FILE, help="Findings in this file are known and not told again.")
+@click.option("--write-baseline", type=_MADE, help="Write all findings of this run there, as known from now on.")
+@click.option("--prune-baseline", is_flag=True, help="Take out of --baseline what was not found any more.")
+@click.option("--manifest", type=_MADE, help="Write there what was checked and with what; see `claimlint rerun`.")
+@click.option("--show-settings", is_flag=True, help="Say what holds, and where that is from; lint nothing.")
 @click.option("--fix", is_flag=True, help="Write corrected copies (NAME.fixed.EXT) of what can safely be corrected.")
 @click.option("--unsafe-fixes", is_flag=True, help="Correct too what may not be what was meant; look at it before use.")
 @click.option("--diff", is_flag=True, help="Show what --fix would change, without patient data, and write nothing.")
@@ -136,6 +133,7 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
     Exit status: 0 nothing at or above --fail-on, 1 findings (or, with --diff, corrections), 2 could not run.
     """
     from claimlint import engine
+    from claimlint.manifest import Inputs
     from claimlint.sources import is_input, total_size
 
     options["outputs"] = _outputs(options["output_formats"], options["output_files"])
@@ -146,20 +144,13 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
             raise click.UsageError(f"{output} is an input; the report must go to another file")
     if "-" in paths and (paths.count("-") > 1 or sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError("- means standard input: give it once, and pipe a claim file into it")
-    told = engine.Options(
-        as_of=options["as_of"] or dt.date.today(),
-        payer=options["payer"],
-        mapping=_mapping(options["map_file"]),
-        authorizations=options["authorizations"],
-        documentation=options["documentation"],
-        fees=options["fees"],
-        history=options["history"],
-        rules=_selection(options["select"], options["ignore"], options["extend_select"]),
-        show_phi=options["show_phi"],
-        stdin_filename=options["stdin_filename"],
-        input_format=options["input_format"],
-        expected_bytes=total_size(paths),
-    )
+    options["as_of"] = options["as_of"] or dt.date.today()
+    told = replace(_engine_options(options, click.get_current_context().obj), expected_bytes=total_size(paths))
+    if options["show_settings"]:
+        from claimlint.reports import settings
+
+        click.echo(settings.render(click.get_current_context(), options, told))
+        return 0
     fixing = any(options[name] for name in ("fix", "unsafe_fixes", "diff", "fix_to", "in_place"))
     if options["state"]:
         if fixing or "-" in paths:
@@ -171,9 +162,68 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
             return int(left is None)
         report = left
     else:
+        inputs = Inputs()
         with _with_progress(told, options["quiet"]) as told:
-            report = engine.check(paths, told)
+            found = engine.claim_files(paths, told)
+            report = engine.check_sources(inputs.watched(found) if options["manifest"] else found, told)
+        if options["manifest"]:
+            _write_manifest(paths, options, inputs, report)
     return _tell(report, options)
+
+
+def _engine_options(options: dict[str, Any], config: Config) -> EngineOptions:
+    """What the engine is told, by a command's options and the configuration."""
+    from claimlint import engine
+    from claimlint.scope import of_config
+
+    return engine.Options(
+        as_of=options["as_of"],
+        payer=options["payer"],
+        mapping=_mapping(options["map_file"]),
+        authorizations=options["authorizations"],
+        documentation=options["documentation"],
+        fees=options["fees"],
+        history=options["history"],
+        rules=_selection(options["select"], options["ignore"], options.get("extend_select", ())),
+        scope=of_config(config),
+        show_phi=options.get("show_phi", False),
+        stdin_filename=options.get("stdin_filename", "-"),
+        input_format=options.get("input_format"),
+    )
+
+
+def _with_baseline(report: Report, options: dict[str, Any]) -> Report:
+    """The report without what is known; the baselines written that were asked for."""
+    from claimlint import baseline
+
+    path: Path | None = options["baseline"]
+    if options["prune_baseline"] and not path:
+        raise click.UsageError("--prune-baseline needs --baseline FILE")
+    if new := options["write_baseline"]:
+        made = baseline.of(report.findings)
+        _replace(new, [baseline.written(made).encode()], 0o600)
+        report = replace(report, notes=[*report.notes, f"{new}: written; what it has is known from now on"])
+        return baseline.compared(report, made, new)[0]
+    if path:
+        report, left = baseline.compared(report, baseline.load(path), path)
+        if options["prune_baseline"]:
+            _replace(path, [baseline.written(left).encode()], 0o600)
+    return report
+
+
+def _write_manifest(paths: tuple[str, ...], options: dict[str, Any], inputs: Inputs, report: Report) -> None:
+    """Write what was checked and with what."""
+    import json
+
+    from claimlint import manifest
+
+    told = click.get_current_context().obj
+    given = [options[key] for key in ("authorizations", "documentation", "fees")]
+    if isinstance(options["map_file"], Path):
+        given.append(options["map_file"])
+    named = [path for path in (*given, *options["history"], told.path) if path]
+    made = manifest.of_run(_arguments(paths, options), inputs.files, named, report)
+    _replace(options["manifest"], [json.dumps(made, indent=1).encode(), b"\n"], 0o600)
 
 
 @contextmanager
@@ -194,10 +244,13 @@ def _with_progress(told: EngineOptions, quiet: bool) -> Iterator[EngineOptions]:
 
 
 def _tell(report: Report, options: dict[str, Any]) -> int:
-    """Write the report; the exit status."""
+    """Write the report without what is known; the exit status."""
+    from claimlint.findings import where
+
+    report = _with_baseline(report, options)
     failing = any(_RANK[f.severity] >= _RANK[options["fail_on"]] for f in report.findings)
     if options["severity"] != "info":
-        report.findings = [f for f in report.findings if _RANK[f.severity] >= _RANK[options["severity"]]]
+        report.findings = where(report.findings, lambda f: _RANK[f.severity] >= _RANK[options["severity"]])
     _write(report, options)
     return int(failing)
 
@@ -270,10 +323,15 @@ def _write(report: Report, options: dict[str, Any]) -> None:
     style = reports.Style(statistics=options["statistics"], quiet=options["quiet"], verbose=options["verbose"])
     for form, output in options["outputs"]:
         if output is None:
-            colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+            terminal = sys.stdout.isatty()
+            seen = replace(
+                style,
+                colour=terminal and not os.environ.get("NO_COLOR"),
+                width=shutil.get_terminal_size().columns if terminal else None,
+            )
             if isinstance(sys.stdout, io.TextIOWrapper):
                 sys.stdout.reconfigure(errors="backslashreplace")
-            for piece in reports.render(report, form, replace(style, colour=colour)):
+            for piece in reports.render(report, form, seen):
                 if isinstance(piece, str):
                     sys.stdout.write(piece)
                 else:
@@ -315,9 +373,10 @@ def _replace(path: Path, pieces: Iterable[bytes], mode: int) -> None:
         raise
 
 
-def _mapping(path: Path | None) -> dict[str, str]:
-    if path is None:
-        return {}
+def _mapping(path: Path | dict[str, str] | None) -> dict[str, str]:
+    """The user's headings: of a file, or as the configuration has them."""
+    if not isinstance(path, Path):
+        return path or {}
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -329,31 +388,26 @@ def _mapping(path: Path | None) -> dict[str, str]:
 
 
 def find_rules(selector: str) -> list[Rule]:
-    """Rules by code, prefix of a code, name or family. Raises click.UsageError, with the nearest one, for none."""
-    from claimlint.rules import all_rules
+    """Rules by code, prefix of a code, name, family or SNIP type. Raises click.UsageError for none."""
+    from claimlint.scope import UnknownRule, find
 
-    rules = all_rules().values()
-    word = selector.strip()
-    found = [r for r in rules if word.lower() in (r.name, r.family) or (word and r.code.startswith(word.upper()))]
-    if not found:
-        known = [r.code for r in rules] + [r.name for r in rules] + sorted({r.family for r in rules})
-        near = difflib.get_close_matches(word.upper(), known, 1) or difflib.get_close_matches(word.lower(), known, 1)
-        raise click.UsageError(f"there is no rule {word!r}" + (f"; did you mean {near[0]}?" if near else ""))
-    return found
+    try:
+        return find(selector)
+    except UnknownRule as error:
+        raise click.UsageError(str(error)) from None
 
 
-def _selection(select: tuple[str, ...], ignore: tuple[str, ...], extend: tuple[str, ...]) -> tuple[str, ...] | None:
+def _selection(select: Sequence[str], ignore: Sequence[str], extend: Sequence[str]) -> tuple[str, ...] | None:
     """The codes to run, None for all."""
     from claimlint.rules import all_rules
+    from claimlint.scope import UnknownRule, codes
 
     if not (select or ignore or extend):
         return None
-
-    def codes(selectors: tuple[str, ...]) -> set[str]:
-        return {r.code for s in selectors for part in s.split(",") for r in find_rules(part)}
-
-    chosen = codes(select) if select else set(all_rules())
-    chosen = (chosen - codes(ignore)) | codes(extend)
+    try:
+        chosen = set(codes(select) if select else all_rules()) - set(codes(ignore)) | set(codes(extend))
+    except UnknownRule as error:
+        raise click.UsageError(str(error)) from None
     return tuple(code for code in all_rules() if code in chosen)
 
 
@@ -368,6 +422,61 @@ def rule(selector: str | None, output_format: str) -> None:
 
     chosen = find_rules(selector) if selector else list(all_rules().values())
     click.echo(pages.render(chosen, output_format, listing=selector is None))
+
+
+_OF_RUN = (
+    "input_format", "select", "ignore", "extend_select", "payer", "as_of", "map_file", "authorizations",
+    "documentation", "fees", "history", "stdin_filename", "show_phi",
+)  # fmt: skip
+
+
+def _arguments(paths: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
+    """The command line of a run, as its manifest has it."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, tuple | list):
+            return [plain(each) for each in value]
+        return value if isinstance(value, dict | bool | None) else str(value)
+
+    context = click.get_current_context()
+    told = {"paths": paths, "config": context.obj.path, "isolated": context.meta["isolated"]}
+    return {key: plain(value) for key, value in (told | {key: options[key] for key in _OF_RUN}).items()}
+
+
+@cli.command()
+@click.argument("manifest_file", type=FILE, metavar="MANIFEST")
+@click.option("-o", "--output-file", type=_MADE, help="Write the report of the new run there, as JSON.")
+def rerun(manifest_file: Path, output_file: Path | None) -> int:
+    """Run again what a manifest (`check --manifest`) tells, in the same folder, and compare.
+
+    Exit status: 0 the same report, 1 it differs or what it was made from does, 2 could not run.
+    """
+    from claimlint import engine, manifest, reports
+
+    before = manifest.load(manifest_file)
+    told = before["arguments"]
+    if "-" in told["paths"]:
+        raise click.UsageError("the run read standard input (-), which is not there any more")
+    options = {key: told[key] for key in _OF_RUN} | {"as_of": dt.date.fromisoformat(told["as_of"])}
+    for key in ("authorizations", "documentation", "fees"):
+        options[key] = Path(options[key]) if options[key] else None
+    options["history"] = tuple(Path(each) for each in options["history"])
+    if isinstance(options["map_file"], str):
+        options["map_file"] = Path(options["map_file"])
+    config = use_configuration(Path(told["config"]) if told["config"] else None, isolated=told["isolated"])
+    run = _engine_options(options, config)
+    inputs = manifest.Inputs()
+    report = engine.check_sources(inputs.watched(engine.claim_files(told["paths"], run)), run)
+    named = [Path(each["name"]) for each in before["given"]]
+    after = manifest.of_run(told, inputs.files, [path for path in named if path.is_file()], report)
+    if output_file:
+        _replace(output_file, reports.encoded(reports.render(report, "json", reports.Style())), 0o600)
+    for line in (found := manifest.differences(before, after)):
+        click.echo(line)
+    if not found:
+        count = f"{report.summary['claims_read']:,} claims, {len(report.findings):,} findings"
+        click.echo(f"the same report, byte for byte, as on {before['finished']}: {count}")
+    return int(bool(found))
 
 
 @cli.command("what-changes")
@@ -400,18 +509,10 @@ def what_changes(paths: tuple[str, ...], before: str, after: str, **options: Any
 
     from claimlint import changes, engine
 
-    overlays = click.get_current_context().obj.overlays
-    told = engine.Options(
-        as_of=options["as_of"] or dt.date.today(),
-        payer=options["payer"],
-        mapping=_mapping(options["map_file"]),
-        authorizations=options["authorizations"],
-        documentation=options["documentation"],
-        fees=options["fees"],
-        history=options["history"],
-        rules=_selection(options["select"], options["ignore"], ()),
-    )
-    sides = [changes.release(each, overlays) for each in (before, after)]
+    config = click.get_current_context().obj
+    options["as_of"] = options["as_of"] or dt.date.today()
+    told = _engine_options(options, config)
+    sides = [changes.release(each, config.overlays) for each in (before, after)]
     made = changes.compare(list(engine.claim_files(paths, told)), told, *sides)
     text = (
         json.dumps(made.as_dict(), indent=2) if options["output_format"] == "json" else "\n".join(changes.lines(made))

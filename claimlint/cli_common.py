@@ -14,6 +14,7 @@ import click
 if TYPE_CHECKING:
     from claimlint.config import Config
 
+_MADE = ("state",)  # files that a run may make
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -63,16 +64,51 @@ def configured(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--isolated", is_flag=True, help="Use no claimlint.toml and no plug-ins.")
     @functools.wraps(command)
     def run(*args: Any, config_file: Path | None, isolated: bool, **options: Any) -> Any:
-        from claimlint import codeset, config
+        from claimlint import config
 
+        context = click.get_current_context()
         found = None if isolated else config_file or config.discover(Path.cwd())
-        told = config.load(found)
-        codeset.use(told.overlays)
-        _use_rules(told, plugins=not isolated)
-        click.get_current_context().obj = told
+        context.obj = told = use_configuration(found, isolated=isolated)
+        context.meta["isolated"] = isolated
+        if "paths" in options:
+            options = _settled(context, told, options)
         return command(*args, **options)
 
     return run
+
+
+def parameter(key: str) -> str:
+    """The parameter of `check` that a key of the configuration sets."""
+    return {"map": "map_file"}.get(key, key.replace("-", "_"))
+
+
+def use_configuration(path: Path | None, *, isolated: bool) -> Config:
+    """Read a configuration, lay its codesets over the shipped ones and add its rules and, unless isolated, plug-ins."""
+    from claimlint import codeset, config
+
+    told = config.load(path)
+    codeset.use(told.overlays)
+    _use_rules(told, plugins=not isolated)
+    return told
+
+
+def _settled(context: click.Context, told: Config, options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a command that lints: those of the configuration where the command line says nothing.
+
+    Raises ConfigError for a file that is not there.
+    """
+    from claimlint.config import ConfigError
+
+    for key, setting in told.check.items():
+        name = parameter(key)
+        if name not in options or context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            continue
+        value = setting.value
+        for path in value if isinstance(value, tuple) else [value]:
+            if isinstance(path, Path) and key not in _MADE and not path.is_file():
+                raise ConfigError(f"{setting.at}: there is no file {path}")
+        options[name] = tuple(value) if isinstance(value, list) else value
+    return options
 
 
 def _use_rules(told: Config, *, plugins: bool) -> None:

@@ -6,11 +6,12 @@ import datetime as dt
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,7 +20,7 @@ import polars as pl
 from claimlint import causes, codeset, edits, lines, policy, registers, vocabulary
 from claimlint.causes import Risk
 from claimlint.evaluation import Evaluation, spans
-from claimlint.findings import SEVERITIES, Finding, Findings, NotChecked, Report, dollars, order
+from claimlint.findings import Finding, Findings, NotChecked, Report, counted, dollars, order
 from claimlint.hits import file_finding, located, of_reader, packed, repeated_interchanges, unpacked
 from claimlint.inputs import CannotRun as CannotRun
 from claimlint.inputs import Options as Options
@@ -95,6 +96,7 @@ class _Part:
     claims: int
     later: int
     not_checked: Counter[NotChecked]
+    suppressed: Counter[int]
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,8 @@ class Run:
         self._history_notes: list[str] = []
         self._reads: dict[int, tuple[str, Read]] = {}  # by the `file_no` of their lines
         self._past = self._count = 0
-        self._rules = [r for code, r in all_rules().items() if options.rules is None or code in options.rules]
+        self._rules = options.chosen()
+        self._suppressed: Counter[int] = Counter()  # by the number of the suppression
         self._shelf = Shelf(sorted({r.across for r in self._rules if r.across}), options.expected_bytes)
         self._first: dt.date | None = None
 
@@ -194,7 +197,9 @@ class Run:
                 if opened.is_large:
                     with suppress(OSError):  # it is met again, and told, when the file is read
                         options = self._options
-                        sliced = sniff.sliced(opened.read_at, opened.size, options.mapping, options.input_format)
+                        sliced = sniff.sliced(
+                            opened.read_at, opened.size, options.headings(opened.name), options.input_format
+                        )
             count = len(sliced.lengths) if sliced else 1
             for index in range(count):
                 yield _Unit(opened, self._count, sliced, index, index == count - 1)
@@ -211,7 +216,7 @@ class Run:
             if unit.sliced:
                 made = unit.sliced.read(unit.index)
             else:
-                whole = read_bytes(opened.data, self._options)
+                whole = read_bytes(opened.data, opened.name, self._options)
                 if isinstance(whole, tuple):
                     return unit, (whole[0], "; ".join(filter(None, (whole[1], opened.damage))))
                 made = whole
@@ -261,15 +266,18 @@ class Run:
         not_checked: Counter[NotChecked] = Counter()
         for part in parts:
             not_checked.update(part.not_checked)
+            self._suppressed.update(part.suppressed)
         risks = [part.risk for part in parts]
         for group in self._shelf.groups:
             hits += self._lint_joint(group, parts, not_checked, risks)
+        found = self._found(hits)
+        suppressed, notes = _suppressions(self._suppressed, self._options)
         report = Report(
-            self._found(hits),
+            found,
             sorted((_counted(n, count) for n, count in not_checked.items()), key=lambda n: (n.code, n.reason)),
             [(name, u) for name, made in self._reads.values() for u in made.unreadable],
             {},
-            self._all_notes(sum(part.later for part in parts)),
+            self._all_notes(sum(part.later for part in parts)) + notes,
             pl.concat(
                 [
                     pl.DataFrame(schema={"charge": pl.Int64, "at_risk": pl.Boolean}),
@@ -288,6 +296,8 @@ class Run:
             "charges_at_risk": dollars(int(risk.filter("at_risk")["charge"].sum())),
             "rules_run": len(self._rules) - len({n.code for n in report.not_checked if n.whole}),
         }
+        if self._options.scope.suppressions:
+            report.summary["findings_suppressed"] = suppressed
         return report
 
     def _all_notes(self, later: int) -> list[str]:
@@ -307,11 +317,12 @@ class Run:
         table, options, given = numbered(self._shelf.part(number)), self._options, self._given
         if options.first_day and self._first:
             table, options, given = _moved(table, options, given, options.first_day - self._first)
-        table = enrich(table, options, given)
+        payers = {n: own for n, (name, _) in self._reads.items() if (own := options.scope.payer(name))}
+        table = enrich(table, options, given, payers)
         groups = self._shelf.groups if self._shelf.parts > 1 else ()
         spanning = [in_groups(group, self._shelf.spanning(group)).alias(spans(group)) for group in groups]
         table = table.with_columns(spanning)
-        evaluation = Evaluation(table, self._reads, given)
+        evaluation = Evaluation(table, self._reads, given, options)
         for rule in self._rules:
             evaluation.add(rule, ~pl.col(spans(rule.across)) if rule.across in groups else None)
         evaluation.run()
@@ -331,6 +342,7 @@ class Run:
             present["claim_key"].n_unique(),
             present.filter(pl.col("service_date") > codeset.icd10cm_last_day()).height,
             evaluation.not_checked,
+            evaluation.suppressed,
         )
 
     def _lint_joint(
@@ -345,7 +357,7 @@ class Run:
         place = pl.max_horizontal("at_line", "at_claim")
         table = pl.concat(frames).rename({"row": "part_row"}).sort(~pl.col("past"), "file_no", place)
         table = table.with_row_index("row")
-        evaluation = Evaluation(table, self._reads, self._given)
+        evaluation = Evaluation(table, self._reads, self._given, self._options)
         for rule in self._rules:
             if rule.across == group:
                 evaluation.add(rule, pl.col(spans(group)))
@@ -359,9 +371,35 @@ class Run:
             new.append(rows["row"].filter(pl.Series(~own.at_risk[lines_of_part], dtype=pl.Boolean)))
             own.at_risk[lines_of_part] = True
         risks.append(evaluation.risk(at_risk, pl.concat(new) if new else at_risk["row"]))
+        self._suppressed.update(evaluation.suppressed)
         for record in evaluation.not_checked:
             not_checked.setdefault(record, 0)
         return by_read(evaluation.hits())
+
+    def _told(self, name: str, found: list[Finding]) -> list[Finding]:
+        """What readers found of a file, without what is not told of it."""
+        result = []
+        for code in dict.fromkeys(f.code for f in found):
+            own = [f for f in found if f.code == code]
+            if not self._options.scope.concerns(code):
+                result += own
+                continue
+            hits = pl.DataFrame(
+                {
+                    "at": range(len(own)),
+                    "file_no": 0,
+                    "claim_id": [f.claim_id for f in own],
+                    "payer_class": None,
+                    "payer": None,
+                    "severity": [f.severity for f in own],
+                },
+                {"claim_id": pl.String, "payer_class": pl.String, "payer": pl.String},
+            )
+            chosen = self._options.rules is None or code in self._options.rules
+            kept, suppressed = self._options.scope.told(code, hits, {0: name}, self._options.as_of, chosen=chosen)
+            self._suppressed.update(suppressed)
+            result += [replace(own[at], severity=severity) for at, severity in kept.iter_rows()]
+        return result
 
     def _found(self, hits: list[tuple[int, bytes]]) -> Sequence[Finding]:
         """Everything found, each at its place, in the order of files, lines and columns."""
@@ -374,7 +412,7 @@ class Run:
         def found(number: int) -> list[Finding]:
             name, made = self._reads[number]
             problems = [p for p in (*made.problems, *repeated.get(name, ())) if p.code in wanted]
-            result = list(of_reader(name, problems, rules))
+            result = self._told(name, list(of_reader(name, problems, rules)))
             if mine := by_read.pop(number, None):
                 result += located(
                     (row for each in mine for row in unpacked(each)), name, made, rules, show_phi=self._options.show_phi
@@ -382,7 +420,8 @@ class Run:
             return sorted(result, key=order)
 
         result = Findings()
-        result.add([file_finding(*each, rules) for each in self.failed])
+        for name, code, message in self.failed:
+            result.add(self._told(name, [file_finding(name, code, message, rules)]))
         in_files = sorted(self._reads, key=lambda n: (self._reads[n][0], n))
         for placed, findings in enumerate(in_order(found, in_files), 1):
             result.add(findings)
@@ -390,10 +429,23 @@ class Run:
         return result.settled()
 
 
-def read_bytes(data: bytes, options: Options) -> Read | tuple[str, str]:
+def _suppressions(suppressed: Counter[int], options: Options) -> tuple[int, list[str]]:
+    """How many findings were set aside, and what to note of each suppression."""
+    notes = []
+    for number, each in enumerate(options.scope.suppressions):
+        if not each.holds(options.as_of):
+            notes.append(f"{each.at}: suppression ended on {each.until}; its findings are told again ({each.reason})")
+        elif not suppressed[number]:
+            notes.append(f"{each.at}: suppression that matches nothing in this run ({each.reason})")
+        else:
+            notes.append(f"{each.at}: {suppressed[number]:,} findings suppressed: {each.reason}")
+    return suppressed.total(), notes
+
+
+def read_bytes(data: bytes, name: str, options: Options) -> Read | tuple[str, str]:
     """A file's bytes, read in whatever format they are; or the code and message of why they are no claims."""
     try:
-        return sniff.read(data, options.mapping, options.input_format)
+        return sniff.read(data, options.headings(name), options.input_format)
     except NotClaims as error:
         instead = registers.recognise(data) if isinstance(error, NotClaimRows) else None
         return ("STR002" if instead else error.code), instead or str(error)
@@ -468,14 +520,22 @@ def _moved(
     return move(table), replace(options, as_of=options.as_of + by), given
 
 
-def enrich(table: pl.DataFrame, options: Options, given: registers.Registers) -> pl.DataFrame:
-    """The table with everything that is known about its codes, payers, authorizations and sessions joined to it."""
-    if options.payer:
+def enrich(
+    table: pl.DataFrame, options: Options, given: registers.Registers, payers: Mapping[int, str] = MappingProxyType({})
+) -> pl.DataFrame:
+    """The table with everything that is known about its codes, payers, authorizations and sessions joined to it.
+
+    `payers` are the payer classes of files of which that is said, by their number.
+    """
+    table = policy.classify(table)
+    if options.payer or payers:
+        own = pl.col("file_no").replace_strict(dict(payers), default=options.payer, return_dtype=pl.String)
+        if options.payer:
+            own = pl.lit(options.payer)
         table = table.with_columns(
-            pl.lit(options.payer).alias("payer_class"), pl.lit(None, pl.String).alias("payer_class_conflict")
+            pl.coalesce(own, "payer_class").alias("payer_class"),
+            pl.when(own.is_null()).then("payer_class_conflict").alias("payer_class_conflict"),
         )
-    else:
-        table = policy.classify(table)
     table = table.join(codeset.procedure_columns(table), on="procedure", how="left", maintain_order="left")
     table = policy.policy_columns(table, options.packs)
     table = registers.join(table, given)
@@ -487,14 +547,10 @@ def seen(reads: Sequence[tuple[str, Read]], options: Options, given: registers.R
     """The table of these files as rules of a view see it, with every column."""
     frames = [typed(made, number, past=False) for number, (_, made) in enumerate(reads)]
     table = enrich(numbered(pl.concat(frames)), options, given)
-    return Evaluation(table, dict(enumerate(reads)), given).view(view, set(table.columns))
+    return Evaluation(table, dict(enumerate(reads)), given, options).view(view, set(table.columns))
 
 
 def _summary(report: Report, files: int, seconds: float) -> dict[str, Any]:
-    by_code, by_severity = Counter[str](), Counter[str]()
-    for f in report.findings:
-        by_code[f.code] += 1
-        by_severity[f.severity] += 1
     s = report.summary
     return {
         "files": files,
@@ -504,9 +560,9 @@ def _summary(report: Report, files: int, seconds: float) -> dict[str, Any]:
         "service_lines": s["service_lines"],
         "charges": s["charges"],
         "charges_at_risk": s["charges_at_risk"],
-        "findings_by_code": dict(sorted(by_code.items())),
-        "findings_by_severity": {v: by_severity[v] for v in SEVERITIES},
+        **counted(report.findings),
         "rules_run": s["rules_run"],
         "rules_not_checked": len({n.code for n in report.not_checked}),
         "duration_s": round(seconds, 3),
+        **{key: s[key] for key in ("findings_suppressed",) if key in s},
     }

@@ -14,6 +14,7 @@ import polars as pl
 from claimlint import causes, codeset, lines, policy, registers, vocabulary
 from claimlint.findings import NotChecked
 from claimlint.hits import Correction, Replacement
+from claimlint.inputs import Options
 from claimlint.readers import Read
 from claimlint.rules import Finds, Rule
 
@@ -37,7 +38,9 @@ class Evaluation:
         table: pl.DataFrame,
         reads: Mapping[int, tuple[str, Read]],
         given: registers.Registers,
+        options: Options,
     ) -> None:
+        self._options, self.suppressed = options, Counter[int]()
         self._table, self._reads = table, reads
         of_kind = {prefix: getattr(given, kind) for prefix, (kind, *_) in registers.KINDS.items()}
         self._has = {prefix: each and each.columns for prefix, each in of_kind.items()}
@@ -235,6 +238,14 @@ class Evaluation:
         wanted: pl.DataFrame,
         schema: Mapping[str, pl.DataType],
     ) -> None:
+        scope = self._options.scope
+        chosen = self._options.rules is None or rule.code in self._options.rules
+        if not chosen or scope.concerns(rule.code):
+            names = {number: name for number, (name, _) in self._reads.items()}
+            each = wanted.select("file_no", "claim_id", "payer_class", "payer", "severity").with_row_index("at")
+            kept, suppressed = scope.told(rule.code, each, names, self._options.as_of, chosen=chosen)
+            self.suppressed.update(suppressed)
+            hits, wanted = hits[kept["at"]], wanted[kept["at"]].with_columns(kept["severity"])
         at_risk = hits.filter(wanted["severity"] != "info")
         at_risk = at_risk.with_columns(wanted.filter(wanted["severity"] != "info")["cause"])
         if keys := _WIDE.get(view):
@@ -276,7 +287,7 @@ class Evaluation:
         of_registers = [pl.col(c).is_not_null() for c in asked if c.startswith(tuple(registers.KINDS)) and c in schema]
         known = pl.any_horizontal(of_registers) if of_registers else pl.lit(True)
         whole = [(pl.col(spans(group)) & known).any().over(key) for key in ("claim_key", "session_key")]
-        return self._table.filter(pl.any_horizontal(whole)).select(c for c in schema if c in needed)
+        return _own(self._table.filter(pl.any_horizontal(whole)).select(c for c in schema if c in needed))
 
     def hits(self) -> pl.DataFrame:
         """A row for every row that a condition holds for; see `hits.located` for its columns."""
@@ -356,11 +367,16 @@ class Evaluation:
         lines_at_risk = lines_at_risk.filter(pl.col("row").is_in(new.implode()))
         hits = self.hits()
         return causes.Risk(
-            causes.told(hits.filter(pl.col("severity") != "info")) if hits.height else pl.DataFrame(),
-            found.group_by("cause", "claim_key").agg(sums),
+            _own(causes.told(hits.filter(pl.col("severity") != "info")) if hits.height else pl.DataFrame()),
+            _own(found.group_by("cause", "claim_key").agg(sums)),
             lines_at_risk.group_by("claim_key").agg(sums),
-            causes.shares(by_rule, lines_at_risk),
+            _own(causes.shares(by_rule, lines_at_risk)),
         )
+
+
+def _own(frame: pl.DataFrame) -> pl.DataFrame:
+    """The same with texts of its own: a few texts of a column keep those of all rows in memory."""
+    return pl.DataFrame(frame.to_dict(as_series=False), frame.schema)
 
 
 def spans(group: tuple[str, ...]) -> str:

@@ -8,7 +8,8 @@ import hashlib
 import heapq
 import pickle
 import zlib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -188,6 +189,32 @@ class Findings(Sequence[Finding]):
 
     def __getitem__(self, at: Any) -> Any:
         return list(self)[at]
+
+
+def where(findings: Iterable[Finding], wanted: Callable[[Finding], bool]) -> Sequence[Finding]:
+    """Those findings, which are in order, that are wanted; packed where there are many."""
+    made, some = Findings(), []
+    for each in findings:
+        if wanted(each):
+            some.append(each)
+        if len(some) >= Findings._FEW:
+            made.add(some)
+            some = []
+    made.add(some)
+    return made.settled()
+
+
+def counted(findings: Iterable[Finding]) -> dict[str, dict[str, int]]:
+    """How many findings there are, by code and by severity, as the summary has it."""
+    pairs = Counter((f.code, f.severity) for f in findings)
+    by_code, by_severity = Counter[str](), Counter[str]()
+    for (code, severity), count in pairs.items():
+        by_code[code] += count
+        by_severity[severity] += count
+    return {
+        "findings_by_code": dict(sorted(by_code.items())),
+        "findings_by_severity": {severity: by_severity[severity] for severity in SEVERITIES},
+    }
 
 
 @dataclass

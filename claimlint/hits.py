@@ -96,7 +96,9 @@ def of_reader(name: str, problems: Iterable[Problem], rules: Mapping[str, Rule])
             old, new = each.correction
             fix = Fix(False, new, (Edit(each.place, old, new),), private=False, separator="")
         known, rule = {"claim_id": each.claim_id}, rules[each.code]
-        yield finding(rule, name, each.place, each.message, each.hint, rule.severity, known, None, fix=fix)
+        yield finding(
+            rule, name, each.place, each.message, each.hint, rule.severity, known, None, fix=fix, known_by=each.known_by
+        )
 
 
 def repeated_interchanges(reads: Iterable[tuple[str, Read]]) -> dict[str, list[Problem]]:
@@ -108,7 +110,7 @@ def repeated_interchanges(reads: Iterable[tuple[str, Read]]) -> dict[str, list[P
             if key in first:
                 message = f"the interchange ISA13 {key} was read before in this run, in {first[key]}"
                 hint = "send it once; give each interchange a control number of its own"
-                result.setdefault(name, []).append(Problem("STR003", message, hint, place))
+                result.setdefault(name, []).append(Problem("STR003", message, hint, place, known_by=f"again {key}"))
             first.setdefault(key, f"{name}:{place.line}")
     return result
 
@@ -132,11 +134,16 @@ def finding(
     cents: int | None,
     field_name: str = "",
     fix: Fix | None = None,
+    known_by: str = "",
 ) -> Finding:
-    """A rule's finding at a place. `row` has what is known of the claim or line; `cents` are at risk by it."""
+    """A rule's finding at a place. `row` has what is known of the claim or line; `cents` are at risk by it.
+
+    `known_by` tells it from others where the message does not say the same in every run.
+    """
     claim, line = row.get("claim_id"), row.get("service_line")
     procedure, date = row.get("procedure"), row.get("service_date")
-    mark = fingerprint(rule.code, claim, date, procedure, line, field_name, message)
+    # Without the line: a CSV may number them by how its rows stand.
+    mark = fingerprint(rule.code, claim, date, procedure, field_name, known_by or message)
     return Finding(
         rule.code,
         rule.name,

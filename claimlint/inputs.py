@@ -10,6 +10,8 @@ from pathlib import Path
 from claimlint import ClaimlintError, policy, registers
 from claimlint.readers import NotClaims, Read
 from claimlint.readers.sniff import read
+from claimlint.rules import Rule, all_rules
+from claimlint.scope import Scope
 from claimlint.sources import Source, sources
 
 
@@ -29,6 +31,7 @@ class Options:
     `as_of` stands for today; with `first_day` all dates, it too, are moved so that the first date of service is this
     one. `payer` overrides the payer class of every claim. `history` are earlier exports, whose lines count where a rule
     counts but have no findings. `packs` speak beside those of the codesets.
+    `rules` are those chosen (none: all); `scope` says where they speak.
     `expected_bytes` is how large the files are together, about; by it the work is parted, and its `progress` told.
     """
 
@@ -41,12 +44,22 @@ class Options:
     history: tuple[Path, ...] = ()
     packs: tuple[policy.Pack, ...] = ()
     rules: tuple[str, ...] | None = None
+    scope: Scope = field(default_factory=Scope)
     show_phi: bool = False
     first_day: dt.date | None = None
     stdin_filename: str = "-"
     input_format: str | None = None
     expected_bytes: int = 0
     progress: Callable[[Progress], None] | None = field(default=None, compare=False)
+
+    def chosen(self) -> list[Rule]:
+        """The rules that run."""
+        somewhere = self.scope.somewhere()
+        return [r for code, r in all_rules().items() if self.rules is None or code in self.rules or code in somewhere]
+
+    def headings(self, name: str) -> dict[str, str]:
+        """The user's CSV headings of a file."""
+        return {**self.mapping, **self.scope.mapping(name)}
 
 
 class CannotRun(ClaimlintError):
@@ -60,7 +73,7 @@ def read_history(options: Options) -> tuple[list[tuple[str, Read]], list[str]]:
         if not isinstance(source, Source):
             raise CannotRun(f"--history {source.name}: {source.message}")
         try:
-            made = read(source.data, options.mapping)
+            made = read(source.data, options.headings(source.name))
         except NotClaims as error:
             raise CannotRun(f"--history {source.name}: {error}") from None
         reads.append((source.name, made))

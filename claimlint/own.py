@@ -17,7 +17,6 @@ from claimlint import policy
 from claimlint.config import ConfigError, Entry
 from claimlint.engine import seen
 from claimlint.examples import Example, Form, parse, prepared, run
-from claimlint.findings import SEVERITIES
 from claimlint.lines import BY_NAME
 from claimlint.rules import FAMILIES, Finds, Rule, View, all_rules, shipped
 
@@ -45,7 +44,6 @@ def rules_of(entries: Sequence[Entry]) -> list[Rule]:
 
 def _rule(entry: Entry) -> Rule:
     told = entry.values
-    _one_of(entry, "severity", SEVERITIES)
     _one_of(entry, "view", get_args(View))
     for payer in told.get("payers", []):
         _one_of(entry, "payers", policy.CLASSES, payer)

@@ -20,8 +20,7 @@ import polars as pl
 from claimlint import ClaimlintError, codeset, config
 from claimlint import lines as schema
 
-CLASSES = ("medicare", "medicare-advantage", "medicaid", "commercial", "workers-comp", "auto", "liability", "tricare",
-           "va", "self-pay")  # fmt: skip
+CLASSES = config.PAYER_CLASSES
 
 # Every key a policy may set: its type as a column, and what it says.
 KEYS: dict[str, tuple[pl.DataType, str]] = {
@@ -184,7 +183,7 @@ def load(path: Path, layer: int = 0) -> Pack:
         filing_indicators=frozenset(raw.get("filing_indicators", [])),
         policies=tuple(_policy(path, name, entry) for entry in raw.get("policy", [])),
         layer=layer,
-        examples=config.entries(path, text, raw, "example", config.EXAMPLE, ("rule",)),
+        examples=config.entries(path, text, raw, "example", config.LISTS["example"]),
     )
 
 

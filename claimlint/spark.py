@@ -78,8 +78,7 @@ class _Job:
 
     def rules(self) -> list[rules.Rule]:
         """The rules to run."""
-        wanted = self.options.rules
-        return [rule for code, rule in rules.all_rules().items() if wanted is None or code in wanted]
+        return self.options.chosen()
 
     @property
     def groups(self) -> list[tuple[str, ...]]:
@@ -193,7 +192,7 @@ def _reader(job: _Job) -> Any:
         for batch in batches:
             for row in batch.to_pylist():
                 number, name = row["file_no"], _name(row["path"])
-                made = read_bytes(row["content"], job.options)
+                made = read_bytes(row["content"], name, job.options)
                 if isinstance(made, tuple):
                     rows = [(_FILE, number, -1, pickle.dumps(_File(name, None, made)))]
                 else:
@@ -224,7 +223,7 @@ def _linter(job: _Job, known: dict[int, _File]) -> Any:
         job.begin()
         table = enrich(numbered_rows(_frames(found)), job.options, job.given)
         table = table.with_columns(pl.lit(True).alias(spans(group)) for group in job.groups)
-        evaluation = Evaluation(table, _reads(known), job.given)
+        evaluation = Evaluation(table, _reads(known), job.given, job.options)
         for rule in job.rules():
             evaluation.add(rule, pl.lit(False) if rule.across else None)
         evaluation.run()
@@ -248,7 +247,7 @@ def _joint_linter(job: _Job, known: dict[int, _File]) -> Any:
         group = job.groups[key[0].as_py()]
         table = _frames(found).drop("row")
         table = table.sort("file_no", pl.max_horizontal("at_line", "at_claim")).with_row_index("row")
-        evaluation = Evaluation(table, _reads(known), job.given)
+        evaluation = Evaluation(table, _reads(known), job.given, job.options)
         for rule in job.rules():
             if rule.across == group:
                 evaluation.add(rule)
@@ -268,7 +267,7 @@ def _placer(job: _Job, known: dict[int, _File]) -> Any:
         every, wanted = rules.all_rules(), {rule.code for rule in job.rules()}
         if file.failed:
             return _rows(FINDINGS, [_record(file_finding(file.name, *file.failed, every))])
-        made = read_bytes(files["content"][0].as_py(), job.options)
+        made = read_bytes(files["content"][0].as_py(), file.name, job.options)
         assert isinstance(made, Read)
         problems: list[Problem] = [*made.problems, *repeated.get(file.name, ())]
         found = list(of_reader(file.name, (p for p in problems if p.code in wanted), every))

@@ -21,7 +21,6 @@ from pathlib import Path
 from claimlint import ClaimlintError, __version__, codeset, store
 from claimlint.engine import Options
 from claimlint.findings import Finding, Report
-from claimlint.rules import all_rules
 from claimlint.sources import Opened, Source
 
 _SCHEMA = """
@@ -156,12 +155,18 @@ def _digest(source: Source) -> str:
 def _settings(options: Options) -> str:
     """One text for all that decides what is found in a file, but for the day of the run."""
     digest = hashlib.blake2b(__version__.encode(), digest_size=20)
-    rules = [r for code, r in all_rules().items() if options.rules is None or code in options.rules]
-    for rule in rules:
+    for rule in options.chosen():
         digest.update(f"{rule.code}\0{rule.severity}\0{rule.message}\0{rule.doc}\0{rule.origin}\0".encode())
         for finds in rule.conditions():
             digest.update(str(finds.when).encode())
-    told = (options.payer, sorted(options.mapping.items()), options.packs, options.input_format, options.show_phi)
+    told = (
+        options.payer,
+        sorted(options.mapping.items()),
+        options.packs,
+        options.input_format,
+        options.show_phi,
+        options.scope,
+    )
     digest.update(repr(told).encode())
     for given in (options.authorizations, options.documentation, options.fees, *options.history):
         digest.update(hashlib.blake2b(given.read_bytes()).digest() if given else b"-")

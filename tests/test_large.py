@@ -268,9 +268,9 @@ def test_odd_csvs_are_read_in_slices_as_they_are_whole(
     at_once = []
     read = engine.read_bytes
 
-    def noted(data: bytes, options: Options) -> object:
+    def noted(data: bytes, name: str, options: Options) -> object:
         at_once.append(len(data))
-        return read(data, options)
+        return read(data, name, options)
 
     monkeypatch.setattr(engine, "read_bytes", noted)
     assert told([str(file)]) == whole

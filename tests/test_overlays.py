@@ -92,7 +92,7 @@ def test_the_configuration_is_found_above_and_may_be_named(practice: Path) -> No
         ("[codesets]\noverlay = []\n", "unknown key codesets.overlay; did you mean codesets.overlays?"),
         ("codesets = 3\n", "codesets must be a table"),
         ("[codesets]\noverlays = 'ours'\n", "codesets.overlays must be a list"),
-        ("[codesets]\noverlays = [3]\n", "must name folders in quotes, not 3"),
+        ("[codesets]\noverlays = [3]\n", "codesets.overlays must be a list of paths in quotes, not [3]"),
         ("[codesets]\noverlays = ['theirs']\n", "there is no such folder of codesets"),
     ],
 )

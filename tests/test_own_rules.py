@@ -99,7 +99,7 @@ def test_a_rule_that_fails_on_the_data_is_not_checked_and_stops_no_other(tmp_pat
         ("charge > 5000", "procedure < 5", ":5: cannot compare string"),
         ("{payer_name}", "{payer_nam}", ":6: message: there is no column 'payer_nam'; did you mean payer_name?"),
         ("{claim_id}", "{member_id}", ":7: hint: {member_id} would show patient data"),
-        ('"error"', '"eror"', ":8: severity must be one of error, warning, info, not 'eror'"),
+        ('"error"', '"eror"', ":8: rule.severity is 'eror', not one of error, warning, info; did you mean 'error'?"),
         ('["commercial"]', '["comercial"]', ":9: payers must be one of"),
         ('"LV001"', '"COD001"', ":2: 'COD001' cannot be a code of yours"),
         ('"cash-code-to-plan"', '"invalid-npi"', ":3: invalid-npi is the name of one of claimlint's rules"),

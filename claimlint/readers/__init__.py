@@ -40,7 +40,8 @@ class Place:
 class Problem:
     """A structure finding of a reader: code STR001, STR002 or STR003, what is wrong and what to do next.
 
-    `correction` is what stands at the place and what belongs there, where that can be told.
+    `correction` is what stands at the place and what belongs there, where that can be told. `known_by` tells it from
+    others where the message does not say the same in every run.
     """
 
     code: str
@@ -49,6 +50,7 @@ class Problem:
     place: Place
     claim_id: str | None = None
     correction: tuple[str, str] | None = None
+    known_by: str = ""
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,17 @@ ENDINGS = {".json": "json"}
 
 @dataclass(frozen=True)
 class Style:
-    """How a report is written. `output` is the file that it goes to, with what an earlier run wrote there."""
+    """How a report is written.
+
+    `width` is that of the terminal, in characters; none elsewhere. `output` is the file that the report goes to, with
+    what an earlier run wrote there.
+    """
 
     colour: bool = False
     statistics: bool = False
     quiet: bool = False
     verbose: bool = False
-    width: int = 100
+    width: int | None = None
     output: Path | None = None
 
 

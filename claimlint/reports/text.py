@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -14,18 +15,47 @@ from claimlint.reports import Style
 
 _COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
 _WIDTH = 100
+_MANY = 100  # findings, from which on only the first are framed
+_FIRST = 5  # causes
 
 
 def render(report: Report, form: str, style: Style) -> Iterator[str]:
     """The whole report in `full` or `concise` form, a piece for each finding and line of the summary."""
-    parts = _statistics(report) if style.statistics else map(_concise if form == "concise" else _full, report.findings)
+    if style.statistics:
+        parts = _statistics(report)
+    elif form == "concise":
+        parts = map(_concise, report.findings)
+    else:
+        parts = _framed(report, style)
     if not style.quiet:
-        parts = itertools.chain(parts, [""] if report.findings else [], _summary(report, style.verbose))
+        parts = itertools.chain(parts, [""] if report.findings else [], _summary(report, style))
     for part in parts:
         yield f"{part if style.colour else click.unstyle(part)}\n"
 
 
-def _full(f: Finding) -> str:
+def _framed(report: Report, style: Style) -> Iterator[str]:
+    """Each finding in a frame; of very many only the first, and where the others are to be had."""
+    most = len(report.findings) if style.verbose else _MANY
+    for f in itertools.islice(report.findings, most):
+        yield _full(f, style.width)
+    if (left := len(report.findings) - most) > 0:
+        yield (
+            f"… and {left:,} more, which the causes below sum up; -v lists them all, --output-format concise on a line "
+            "each, and -o worklist.xlsx or -o report.html for the office"
+        )
+
+
+def _wrapped(text: str, width: int | None, gutter: int) -> str:
+    """Text that goes on in further lines, behind the gutter, where the terminal is too narrow."""
+    if width is None or len(click.unstyle(text)) <= width:
+        return text
+    lines = textwrap.wrap(
+        text, max(width, 40), subsequent_indent=" " * (gutter + 3), break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(lines)
+
+
+def _full(f: Finding, width: int | None) -> str:
     about = [
         f"claim {shown(f.claim_id)}" if f.claim_id else "",
         f"line {shown(f.service_line)}" if f.service_line else "",
@@ -38,11 +68,16 @@ def _full(f: Finding) -> str:
     where = f"{shown(f.file)}:{f.place.line}:{f.place.column}"
     element = f.place.element or f.place.segment
     lines = [
-        click.style(f"{f.severity} {f.code}", fg=_COLOURS[f.severity], bold=True) + f" {f.name}: {shown(f.message)}",
+        _wrapped(
+            click.style(f"{f.severity} {f.code}", fg=_COLOURS[f.severity], bold=True)
+            + f" {f.name}: {shown(f.message)}",
+            width,
+            len(gutter),
+        ),
         f"{gutter}--> {where}" + (f" ({shown(element)})" if element else ""),
     ]
     if f.place.excerpt:
-        text, start, end = _window(f.place.excerpt, *f.place.mark)
+        text, start, end = _window(f.place.excerpt, *f.place.mark, min(_WIDTH, (width or _WIDTH) - len(gutter) - 5))
         bar = click.style("|", fg="blue")
         lines += [
             f"{gutter} {bar}",
@@ -52,7 +87,7 @@ def _full(f: Finding) -> str:
     filled = ", ".join(a for a in about if a)
     if filled:
         lines.append(f"{gutter} = {filled}")
-    lines.append(f"{gutter} = " + click.style("do: ", bold=True) + shown(f.hint))
+    lines.append(_wrapped(f"{gutter} = " + click.style("do: ", bold=True) + shown(f.hint), width, len(gutter)))
     if f.fix:
         option = "--fix" if f.fix.safe else "--unsafe-fixes"
         lines.append(f"{gutter} = " + click.style("fix: ", bold=True) + f"{_correction(f.fix)} ({option})")
@@ -65,12 +100,13 @@ def _correction(fix: Fix) -> str:
     return "write it right" if fix.private else f"write {shown(fix.replacement)}"
 
 
-def _window(text: str, start: int, end: int) -> tuple[str, int, int]:
-    """At most `_WIDTH` characters of an excerpt around its mark."""
-    if len(text) <= _WIDTH:
+def _window(text: str, start: int, end: int, width: int) -> tuple[str, int, int]:
+    """At most so many characters of an excerpt around its mark, but at least 20."""
+    width = max(width, 20)
+    if len(text) <= width:
         return text, start, end
-    begin = max(0, min(start - _WIDTH // 3, len(text) - _WIDTH))
-    stop = min(len(text), begin + _WIDTH)
+    begin = max(0, min(start - width // 3, len(text) - width))
+    stop = min(len(text), begin + width)
     head, tail = "…" if begin else "", "…" if stop < len(text) else ""
     end = min(end, stop)
     return head + text[begin:stop] + tail, start - begin + len(head), end - begin + len(head)
@@ -91,7 +127,7 @@ def _statistics(report: Report) -> Iterator[str]:
         yield f"{count:>7,}  {code}  {name}  ({_usd(cents)})"
 
 
-def _summary(report: Report, verbose: bool) -> Iterator[str]:
+def _summary(report: Report, style: Style) -> Iterator[str]:
     s = report.summary
     yield (
         f"{_count(s['files'], 'file')}: {s['claims_read']:,} claims read = {s['claims_checked']:,} checked + "
@@ -100,13 +136,19 @@ def _summary(report: Report, verbose: bool) -> Iterator[str]:
     for name, u in report.unreadable:
         yield f"  unreadable: {shown(name)}:{u.line}: claim {shown(u.claim_id or 'without id')}: {shown(u.reason)}"
     by = s["findings_by_severity"]
+    known = s.get("findings_baselined", 0)
     if not report.findings:
-        yield f"nothing found by {s['rules_run']} rules"
+        yield f"nothing {'new ' if known else ''}found by {s['rules_run']} rules"
     else:
         yield (
             f"{_count(by['error'], 'error')}, {_count(by['warning'], 'warning')}, {_count(by['info'], 'note')}; "
             f"${s['charges_at_risk']:,.2f} of charges at risk"
         )
+    if "findings_baselined" in s:
+        yield f"in the baseline: {_count(known, 'finding')} found again, {s['findings_gone']:,} not found any more"
+    if s.get("findings_suppressed"):
+        yield f"suppressed: {_count(s['findings_suppressed'], 'finding')}"
+    yield from _causes(report, style)
     if "previous_run" in s:
         since = f"since {s['previous_run']}" if s["previous_run"] else "(this is the first run)"
         yield (
@@ -117,7 +159,22 @@ def _summary(report: Report, verbose: bool) -> Iterator[str]:
     if fixes:
         more = f" ({fixes.count(False):,} more with --unsafe-fixes)" if False in fixes else ""
         yield f"{fixes.count(True):,} can be corrected with --fix{more}"
-    yield from not_checked(report, verbose)
+    yield from not_checked(report, style.verbose)
+
+
+def _causes(report: Report, style: Style) -> Iterator[str]:
+    """What is to be corrected first: the dearest causes, and what is free once they are seen to."""
+    if len(report.causes) < 2:
+        return
+    shown_causes = report.causes if style.verbose else report.causes[:_FIRST]
+    last = shown_causes[-1]
+    yield (
+        f"correct these {len(shown_causes)} of {_count(len(report.causes), 'cause')} first: "
+        f"{_count(last.first_claims, 'claim')} and {_usd(last.first_cents)} are then free"
+    )
+    for each in shown_causes:
+        line = f"{_usd(each.charge_cents):>12}  {_count(each.claims, 'claim'):>12}  {each.code} {shown(each.about)}"
+        yield line if style.width is None else line[: max(style.width, 40)]
 
 
 def not_checked(report: Report, verbose: bool) -> Iterator[str]:
