@@ -75,7 +75,8 @@ class Pages:
         self._templates = Environment(
             loader=PackageLoader("claimlint.ui"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
-        self._templates.filters |= {"usd": _usd, "shown": shown, "plain": plain, "count": _count, "mb": _mb}
+        self._templates.filters |= {"usd": _usd, "count": _count, "mb": _mb}
+        self._templates.filters |= {"shown": shown, "sentence": _sentence, "plain": plain}
 
     def app(self, port: int) -> Starlette:
         """The application, behind its guard."""
@@ -296,7 +297,7 @@ class Pages:
         made: list[tuple[str, bytes]] = []
         for each in check.corrected:
             if each.done:
-                name = safe_name(fixes.copy_name(each.source.name))
+                name = safe_name(fixes.copy_name(each.source.name), _NAME + 10)
                 made.append((_unique(name, [other for other, _ in made]), each.data))
         if not made:
             raise _Refused("Nothing was corrected in these files.", 404)
@@ -350,6 +351,10 @@ def plain(text: str) -> str:
     return _OPTION.sub(field, shown(text))
 
 
+def _sentence(text: str) -> str:
+    return text[:1].upper() + shown(text[1:]) if text[:1].islower() else shown(text)
+
+
 def _correction(found: Finding) -> dict[str, Any]:
     """What was changed, as excerpts show it: without patient data."""
     assert found.fix
@@ -358,12 +363,12 @@ def _correction(found: Finding) -> dict[str, Any]:
     return {"finding": found, "was": was, "now": now}
 
 
-def safe_name(name: str | None) -> str:
+def safe_name(name: str | None, most: int = _NAME) -> str:
     """A name for a file, without folders and of plain characters, whatever a browser or an archive calls it."""
     text = unicodedata.normalize("NFC", PurePath(re.split(r"[/\\]", name or "")[-1]).name)
     text = re.sub(r'[<>:"|?*;%]', "_", "".join(c if c.isprintable() else "_" for c in text)).strip(" .")
     stem, dot, ending = text.rpartition(".")
-    return (f"{stem[: _NAME - 10]}.{ending[:9]}" if dot else text[:_NAME]) or "claims"
+    return (f"{stem[: most - 10]}.{ending[:9]}" if dot else text[:most]) or "claims"
 
 
 def _unique(name: str, taken: list[str]) -> str:
