@@ -49,12 +49,9 @@ def _report(error: Exception) -> int:
     if isinstance(error, ClaimlintError):
         click.echo(f"Error: {error}", err=True)
         return COULD_NOT_RUN
-    frame = error.__traceback__
-    while frame and frame.tb_next:
-        frame = frame.tb_next
-    where = f"{frame.tb_frame.f_globals.get('__name__')}:{frame.tb_lineno}" if frame else "unknown"
-    # The exception's own text may quote a claim, so it is not shown.
-    _say(f"internal error ({type(error).__name__} in {where}); please report it with the version and this line")
+    from claimlint.cli_common import internal_error
+
+    _say(internal_error(error))
     return COULD_NOT_RUN
 
 

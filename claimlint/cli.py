@@ -23,6 +23,7 @@ import click
 from claimlint import ClaimlintError, __version__
 from claimlint.cli_codesets import codesets
 from claimlint.cli_common import FILE, Date, Share, Size, configured, use_configuration
+from claimlint.cli_ui import ui
 from claimlint.config import PAYER_CLASSES
 
 if TYPE_CHECKING:
@@ -378,12 +379,20 @@ def _mapping(path: Path | dict[str, str] | None) -> dict[str, str]:
     if not isinstance(path, Path):
         return path or {}
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise click.UsageError(f'{path}: {error}; write lines such as "Your Heading" = "column"') from None
+        return headings(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise click.UsageError(f"{path}: {error}") from None
+
+
+def headings(text: str) -> dict[str, str]:
+    """CSV headings and the columns that they mean, from TOML. Raises ValueError for what is none."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f'{error}; write lines such as "Your Heading" = "column"') from None
     wrong = [key for key, value in table.items() if not isinstance(value, str)]
     if wrong:
-        raise click.UsageError(f"{path}: {wrong[0]!r} must be given a column's name in quotes")
+        raise ValueError(f"{wrong[0]!r} must be given a column's name in quotes")
     return table
 
 
@@ -593,3 +602,4 @@ def code(code: str, on: dt.date | None, payer: str | None) -> int:
 
 
 cli.add_command(codesets)
+cli.add_command(ui)

@@ -18,6 +18,15 @@ _MADE = ("state",)  # files that a run may make
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
+def internal_error(error: Exception) -> str:
+    """What to say of a fault of ours. The exception's own text may quote a claim, so it is not in it."""
+    frame = error.__traceback__
+    while frame and frame.tb_next:
+        frame = frame.tb_next
+    where = f"{frame.tb_frame.f_globals.get('__name__')}:{frame.tb_lineno}" if frame else "unknown"
+    return f"internal error ({type(error).__name__} in {where}); please report it with the version and this line"
+
+
 class Date(click.ParamType[dt.date]):
     """A day."""
 

@@ -53,13 +53,20 @@ def claim_files(paths: Sequence[str], options: Options) -> Iterator[Opened]:
     return sources(paths, options.stdin_filename, skip)
 
 
-def check_sources(found: Iterable[Opened], options: Options, *, may_be_none: bool = False) -> Report:
+def check_sources(
+    found: Iterable[Opened],
+    options: Options,
+    *,
+    may_be_none: bool = False,
+    given: registers.Registers | None = None,
+) -> Report:
     """Lint files that were opened. Raises CannotRun when there is nothing that could be read.
 
-    With `may_be_none` it is no fault if there are no files.
+    With `may_be_none` it is no fault if there are no files. `given` are registers that were read already, in the place
+    of those that the options name.
     """
     began = time.monotonic()
-    with closing(Run(options, read_registers(options))) as run:
+    with closing(Run(options, read_registers(options) if given is None else given)) as run:
         run.add_history()
         run.add_files(found)
         if not run.files and (run.failed or not may_be_none):

@@ -16,6 +16,7 @@ from claimlint.engine import Options, check_sources
 from claimlint.findings import Edit, Finding, Fix, Report
 from claimlint.readers import shown, text
 from claimlint.readers.sniff import sniff
+from claimlint.registers import Registers
 from claimlint.sources import Opened, Source
 
 _PASSES = 10
@@ -33,12 +34,17 @@ class Corrected:
     left: list[tuple[Finding, str]] = field(default_factory=list)
 
 
-def run(found: Sequence[Opened], options: Options, wanted: Callable[[Finding], bool]) -> tuple[Report, list[Corrected]]:
+def run(
+    found: Sequence[Opened],
+    options: Options,
+    wanted: Callable[[Finding], bool],
+    given: Registers | None = None,
+) -> tuple[Report, list[Corrected]]:
     """Correct the files of a run in memory, as far as `wanted` says; the report is that of the corrected files.
 
-    Raises what `check_sources` raises.
+    `given` and what is raised are those of `check_sources`.
     """
-    report = check_sources(found, options)
+    report = check_sources(found, options, given=given)
     files = {s.name: Corrected(s, s.data) for s in found if isinstance(s, Source)}
     for _ in range(_PASSES):
         before = sum(len(each.done) for each in files.values())
@@ -52,7 +58,7 @@ def run(found: Sequence[Opened], options: Options, wanted: Callable[[Finding], b
         if before == sum(len(each.done) for each in files.values()):
             break
         now = [Source(s.name, files[s.name].data, s.damage) if isinstance(s, Source) else s for s in found]
-        report = check_sources(now, options)
+        report = check_sources(now, options, given=given)
     return report, [each for each in files.values() if each.done or each.left]
 
 

@@ -86,15 +86,28 @@ def read_history(options: Options) -> tuple[list[tuple[str, Read]], list[str]]:
 
 def read_registers(options: Options) -> registers.Registers:
     """The registers that were named. Raises CannotRun for one that cannot be read."""
-    made = {}
-    for prefix, (kind, *_) in registers.KINDS.items():
+    found: dict[str, Source] = {}
+    for kind, *_ in registers.KINDS.values():
         path: Path | None = getattr(options, kind)
         if path is None:
             continue
         try:
-            made[kind] = registers.read(prefix, path.read_bytes(), str(path))
+            found[kind] = Source(str(path), path.read_bytes())
         except OSError as error:
             raise CannotRun(f"{path}: {error.strerror}") from None
-        except NotClaims as error:
-            raise CannotRun(f"{path}: {error}") from None
+    return registers_of(found)
+
+
+def registers_of(found: Mapping[str, Source]) -> registers.Registers:
+    """Registers from their bytes, by kind: authorizations, documentation, fees. Raises CannotRun for one that is none.
+
+    Options name files; these may have come another way, and go to `engine.check_sources` as `given`.
+    """
+    made = {}
+    for prefix, (kind, *_) in registers.KINDS.items():
+        if source := found.get(kind):
+            try:
+                made[kind] = registers.read(prefix, source.data, source.name)
+            except NotClaims as error:
+                raise CannotRun(str(error)) from None
     return registers.Registers(**made)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import glob
+import io
 import os
 import stat
 import sys
@@ -185,6 +186,22 @@ def _open(path: Path, most: int) -> Iterator[Source | SourceProblem]:
         yield Source(name, data)
 
 
+def from_bytes(name: str, data: bytes, most: int) -> Iterator[Source | SourceProblem]:
+    """What bytes that came some other way hold, as a file of this name would; nothing of it is written to the disk.
+
+    An archive that unpacks to more than `most` bytes is refused.
+    """
+    file = io.BytesIO(data)
+    if data.startswith(b"\x1f\x8b"):
+        yield _gunzip(name, file, len(data), 0, most)
+    elif data.startswith(b"PK\x03\x04"):
+        yield from _unzip(name, file, len(data), 0, most)
+    elif len(data) > LARGE:
+        yield Source(name, file=file)  # read in slices
+    else:
+        yield Source(name, data)
+
+
 def _kept(name: str, sink: tempfile.SpooledTemporaryFile[bytes], size: int, damage: str | None) -> Source:
     """What was unpacked: in memory, or where it is large in a file without a name."""
     if size > LARGE:
@@ -194,9 +211,11 @@ def _kept(name: str, sink: tempfile.SpooledTemporaryFile[bytes], size: int, dama
         return Source(name, sink.read(), damage)
 
 
-def _gunzip(name: str, file: IO[bytes], size: int) -> Source | SourceProblem:
-    """All members, one after another, as far as they can be unpacked."""
-    sink = tempfile.SpooledTemporaryFile(LARGE)  # noqa: SIM115 - see `_kept`
+def _gunzip(
+    name: str, file: IO[bytes], size: int, spool: int = LARGE, most: int = _MAX_UNPACKED
+) -> Source | SourceProblem:
+    """All members, one after another, as far as they can be unpacked; more than `spool` bytes (0: none) on the disk."""
+    sink = tempfile.SpooledTemporaryFile(spool)  # noqa: SIM115 - see `_kept`
     at, total, damage = 0, 0, None
     step, unpack = _PIECE, zlib.decompressobj(_GZIP)
     while at < size:
@@ -213,7 +232,7 @@ def _gunzip(name: str, file: IO[bytes], size: int) -> Source | SourceProblem:
             continue
         sink.write(part)
         total += len(part)
-        if total > _MAX_UNPACKED or (total > _RATIO_FROM and total > _MAX_RATIO * size):
+        if total > most or (total > _RATIO_FROM and total > _MAX_RATIO * size):
             sink.close()
             return SourceProblem(name, f"refused: unpacks to more than {total >> 20} MB from {size} bytes")
         at += len(packed) - len(unpack.unused_data)
@@ -229,7 +248,9 @@ def _gunzip(name: str, file: IO[bytes], size: int) -> Source | SourceProblem:
     return _kept(name, sink, total, damage) if total or not damage else SourceProblem(name, damage)
 
 
-def _unzip(name: str, file: IO[bytes], size: int) -> Iterator[Source | SourceProblem]:
+def _unzip(
+    name: str, file: IO[bytes], size: int, spool: int = LARGE, most: int = _MAX_UNPACKED
+) -> Iterator[Source | SourceProblem]:
     try:
         archive = zipfile.ZipFile(file)
     except zipfile.BadZipFile as error:
@@ -246,13 +267,13 @@ def _unzip(name: str, file: IO[bytes], size: int) -> Iterator[Source | SourcePro
         return
     if not members:
         yield SourceProblem(name, "the archive has no files in it")
-    budget = min(max(_RATIO_FROM, _MAX_RATIO * size), _MAX_UNPACKED)
+    budget = min(max(_RATIO_FROM, _MAX_RATIO * size), most)
     for member in members:
         inner = f"{name}!{member.filename}"
         if member.flag_bits & 1:
             yield SourceProblem(inner, "needs a password; claimlint does not take one: unpack it first")
             continue
-        sink = tempfile.SpooledTemporaryFile(LARGE)  # noqa: SIM115 - see `_kept`
+        sink = tempfile.SpooledTemporaryFile(spool)  # noqa: SIM115 - see `_kept`
         total, damage = 0, None
         try:
             with archive.open(member) as stream:
@@ -264,7 +285,8 @@ def _unzip(name: str, file: IO[bytes], size: int) -> Iterator[Source | SourcePro
             damage = f"the archive is damaged or not supported: {error}"
         if budget < 0:
             sink.close()
-            yield SourceProblem(inner, "refused: unpacks to far more than an archive of claims does")
+            message = f"refused: unpacks to far more than an archive of claims does, or than {most >> 20} MB"
+            yield SourceProblem(inner, message)
             return
         yield _kept(inner, sink, total, damage) if total or not damage else SourceProblem(inner, damage)
 
