@@ -8,10 +8,9 @@ import io
 import os
 import shutil
 import sys
-import tempfile
 import time
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import zip_longest
@@ -22,7 +21,7 @@ import click
 
 from claimlint import ClaimlintError, __version__
 from claimlint.cli_codesets import codesets
-from claimlint.cli_common import FILE, Date, Share, Size, configured, use_configuration
+from claimlint.cli_common import FILE, Date, Share, Size, configured, replace_file, use_configuration
 from claimlint.cli_ui import ui
 from claimlint.config import PAYER_CLASSES
 
@@ -202,13 +201,13 @@ def _with_baseline(report: Report, options: dict[str, Any]) -> Report:
         raise click.UsageError("--prune-baseline needs --baseline FILE")
     if new := options["write_baseline"]:
         made = baseline.of(report.findings)
-        _replace(new, [baseline.written(made).encode()], 0o600)
+        replace_file(new, [baseline.written(made).encode()], 0o600)
         report = replace(report, notes=[*report.notes, f"{new}: written; what it has is known from now on"])
         return baseline.compared(report, made, new)[0]
     if path:
         report, left = baseline.compared(report, baseline.load(path), path)
         if options["prune_baseline"]:
-            _replace(path, [baseline.written(left).encode()], 0o600)
+            replace_file(path, [baseline.written(left).encode()], 0o600)
     return report
 
 
@@ -224,7 +223,7 @@ def _write_manifest(paths: tuple[str, ...], options: dict[str, Any], inputs: Inp
         given.append(options["map_file"])
     named = [path for path in (*given, *options["history"], told.path) if path]
     made = manifest.of_run(_arguments(paths, options), inputs.files, named, report)
-    _replace(options["manifest"], [json.dumps(made, indent=1).encode(), b"\n"], 0o600)
+    replace_file(options["manifest"], [json.dumps(made, indent=1).encode(), b"\n"], 0o600)
 
 
 @contextmanager
@@ -301,7 +300,7 @@ def _fix(paths: tuple[str, ...], told: EngineOptions, options: dict[str, Any]) -
     for each, path in zip(made, targets, strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         original = Path(each.source.name)
-        _replace(path, [each.data], original.stat().st_mode & 0o777 if original.is_file() else 0o600)
+        replace_file(path, [each.data], original.stat().st_mode & 0o777 if original.is_file() else 0o600)
     if not options["quiet"]:
         for each, path in zip(made, targets, strict=True):
             counts = collections.Counter(f.code for f in each.done)
@@ -342,7 +341,7 @@ def _write(report: Report, options: dict[str, Any]) -> None:
                 file.writelines(reports.encoded(reports.render(report, form, style)))
         else:
             pieces = reports.render(report, form, replace(style, output=output))
-            _replace(output, reports.encoded(pieces), 0o600)
+            replace_file(output, reports.encoded(pieces), 0o600)
 
 
 def _outputs(formats: Sequence[str], files: Sequence[Path]) -> list[tuple[str, Path | None]]:
@@ -357,21 +356,6 @@ def _outputs(formats: Sequence[str], files: Sequence[Path]) -> list[tuple[str, P
     if len(told) == 1 and len(files) > 1:
         raise click.UsageError("several -o need as many --output-format, or none if their endings tell")
     return list(zip_longest(told, files))
-
-
-def _replace(path: Path, pieces: Iterable[bytes], mode: int) -> None:
-    """Write a file whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.writelines(pieces)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(mode)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _mapping(path: Path | dict[str, str] | None) -> dict[str, str]:
@@ -479,7 +463,7 @@ def rerun(manifest_file: Path, output_file: Path | None) -> int:
     named = [Path(each["name"]) for each in before["given"]]
     after = manifest.of_run(told, inputs.files, [path for path in named if path.is_file()], report)
     if output_file:
-        _replace(output_file, reports.encoded(reports.render(report, "json", reports.Style())), 0o600)
+        replace_file(output_file, reports.encoded(reports.render(report, "json", reports.Style())), 0o600)
     for line in (found := manifest.differences(before, after)):
         click.echo(line)
     if not found:
