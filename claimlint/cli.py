@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from claimlint.rules import Rule
 
 CLOSED_PIPE = 141  # what a shell gives for SIGPIPE
-FORMATS = ("full", "concise", "json")  # those of `reports.FORMATS`, which would import Polars
+# Those of `reports.FORMATS`, which would import Polars.
+FORMATS = ("full", "concise", "json", "jsonl", "sarif", "junit", "github", "gitlab", "csv")
+SCHEMAS = {"report": "report-1"}  # by name, the file in `schemas/`
 PAYER_CLASSES = (
     "medicare",
     "medicare-advantage",
@@ -368,6 +370,19 @@ def rule(selector: str | None, output_format: str) -> None:
 
     chosen = find_rules(selector) if selector else list(all_rules().values())
     click.echo(pages.render(chosen, output_format, listing=selector is None))
+
+
+@cli.command()
+@click.argument("name", type=click.Choice(tuple(SCHEMAS)), default="report")
+def schema(name: str) -> None:
+    """Print the JSON Schema (2020-12) of what claimlint writes.
+
+    `report` is that of the JSON report; its `#/$defs/record` is that of a line of the JSON Lines report.
+    """
+    from importlib import resources
+
+    file = resources.files("claimlint") / "schemas" / f"{SCHEMAS[name]}.schema.json"
+    click.echo(file.read_text(encoding="utf-8"), nl=False)
 
 
 @cli.command("what-changes")
