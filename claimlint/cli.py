@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 _MADE = click.Path(dir_okay=False, path_type=Path)
 CLOSED_PIPE = 141  # what a shell gives for SIGPIPE
-FORMATS = ("full", "concise", "json")  # those of `reports.FORMATS`, which would import Polars
+# Those of `reports.FORMATS`, which would import Polars.
+FORMATS = ("full", "concise", "json", "jsonl", "sarif", "junit", "github", "gitlab", "csv")
 _RANK = {"error": 3, "warning": 2, "info": 1, "never": 9}
 
 
@@ -470,6 +471,27 @@ def rerun(manifest_file: Path, output_file: Path | None) -> int:
         count = f"{report.summary['claims_read']:,} claims, {len(report.findings):,} findings"
         click.echo(f"the same report, byte for byte, as on {before['finished']}: {count}")
     return int(bool(found))
+
+
+@cli.command()
+@click.argument("name", type=click.Choice(("report", "config")), default="report")
+def schema(name: str) -> None:
+    """Print the JSON Schema (2020-12) of what claimlint writes or reads.
+
+    `report` is that of the JSON report; its `#/$defs/record` is that of a line of the JSON Lines report. `config` is
+    that of claimlint.toml, for editors.
+    """
+    if name == "config":
+        import json
+
+        from claimlint.config import schema as of_configuration
+
+        click.echo(json.dumps(of_configuration(), indent=2))
+        return
+    from importlib import resources
+
+    file = resources.files("claimlint") / "schemas" / "report-1.schema.json"
+    click.echo(file.read_text(encoding="utf-8"), nl=False)
 
 
 @cli.command("what-changes")

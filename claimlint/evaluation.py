@@ -17,6 +17,7 @@ from claimlint.hits import Correction, Replacement
 from claimlint.inputs import Options
 from claimlint.readers import Read
 from claimlint.rules import Finds, Rule
+from claimlint.sources import relative
 
 # What a finding puts at risk when it is about more than one line: the claim's charges, or the patient's day's.
 _WIDE = {"claim": ["claim_key"], "diagnoses": ["claim_key"], "session": ["session_key"],
@@ -74,7 +75,7 @@ class Evaluation:
             absent = self._missing_columns(roots)
             if absent:
                 without = sorted(absent)
-                names = list(dict.fromkeys(self._reads[n][0] for n in without))
+                names = list(dict.fromkeys(relative(self._reads[n][0]) for n in without))
                 files = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
                 columns = sorted(set().union(*absent.values()))
                 headings = "; ".join(
@@ -105,7 +106,9 @@ class Evaluation:
         if not rule.origin:
             raise error
         # The error's own text may quote a claim.
-        self._cannot(rule, f"the rule failed ({type(error).__name__})", f"correct it: {rule.origin}", whole=True)
+        self._cannot(
+            rule, f"the rule failed ({type(error).__name__})", f"correct it: {relative(rule.origin)}", whole=True
+        )
 
     def _cannot(self, rule: Rule, reason: str, enable: str, *, whole: bool, count: int = 0) -> None:
         self.not_checked[NotChecked(rule.code, rule.name, reason, enable, whole)] += count

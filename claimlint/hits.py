@@ -14,6 +14,7 @@ from claimlint import causes, lines
 from claimlint.findings import Edit, Finding, Fix, Severity, fingerprint
 from claimlint.readers import Locate, Place, Problem, Read
 from claimlint.rules import Rule
+from claimlint.sources import relative
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def repeated_interchanges(reads: Iterable[tuple[str, Read]]) -> dict[str, list[P
                 message = f"the interchange ISA13 {key} was read before in this run, in {first[key]}"
                 hint = "send it once; give each interchange a control number of its own"
                 result.setdefault(name, []).append(Problem("STR003", message, hint, place, known_by=f"again {key}"))
-            first.setdefault(key, f"{name}:{place.line}")
+            first.setdefault(key, f"{relative(name)}:{place.line}")
     return result
 
 

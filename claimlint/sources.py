@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, TypeAlias
 
 EXTENSIONS = (".837", ".837p", ".x12", ".edi", ".txt", ".dat", ".csv", ".tsv", ".xml", ".gz", ".zip")
@@ -309,6 +309,20 @@ def is_input(path: Path, paths: Sequence[str]) -> bool:
     given = [Path(p) for argument in paths if argument != "-" for p in (argument, *glob.glob(argument))]  # noqa: PTH207
     inside = path.suffix.lower() in EXTENSIONS and any(p.resolve() in path.resolve().parents for p in given)
     return inside or any(p.exists() and path.samefile(p) for p in given)
+
+
+def relative(name: str) -> str:
+    """A file's name as others may read it: from the working folder on, parted by `/`, or else without its folders.
+
+    An absolute path tells of the machine and its user, and differs from one machine to the next.
+    """
+    try:
+        path = os.path.relpath(name)
+    except (OSError, ValueError):  # the working folder is gone, or is on another drive
+        path = os.pardir
+    if path == os.pardir or path.startswith(os.pardir + os.sep):
+        path = PurePath(name).name
+    return path.replace(os.sep, "/")
 
 
 def _name(path: Path) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from claimlint import ClaimlintError, __version__, codeset, store
 from claimlint.engine import Options
-from claimlint.findings import Finding, Report
+from claimlint.findings import Finding, Report, order
 from claimlint.sources import Opened, Source
 
 _SCHEMA = """
@@ -117,8 +117,8 @@ class State:
             except BaseException:
                 self._db.execute("rollback")
                 raise
-            untold = self._db.execute("select finding from untold order by id").fetchall()
-        found = [pickle.loads(zlib.decompress(each)) for (each,) in untold]  # noqa: S301 - our own
+            untold = self._db.execute("select finding from untold").fetchall()
+        found = sorted((pickle.loads(zlib.decompress(each)) for (each,) in untold), key=order)  # noqa: S301 - our own
         known = len(report.findings) - len(told)
         summary = {"previous_run": previous, "files_known": self.skipped, "findings_known": known}
         return replace(report, findings=found, summary=report.summary | summary)

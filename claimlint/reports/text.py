@@ -56,14 +56,6 @@ def _wrapped(text: str, width: int | None, gutter: int) -> str:
 
 
 def _full(f: Finding, width: int | None) -> str:
-    about = [
-        f"claim {shown(f.claim_id)}" if f.claim_id else "",
-        f"line {shown(f.service_line)}" if f.service_line else "",
-        f.service_date.isoformat() if f.service_date else "",
-        shown(f.procedure or ""),
-        f.payer_class or "",
-        _usd(f.charge_cents) if f.charge_cents is not None else "",
-    ]
     gutter = " " * len(str(f.place.line))
     where = f"{shown(f.file)}:{f.place.line}:{f.place.column}"
     element = f.place.element or f.place.segment
@@ -84,14 +76,26 @@ def _full(f: Finding, width: int | None) -> str:
             f"{f.place.line} {bar} {text}",
             f"{gutter} {bar} {' ' * start}" + click.style("^" * max(1, end - start), fg=_COLOURS[f.severity]),
         ]
-    filled = ", ".join(a for a in about if a)
-    if filled:
-        lines.append(f"{gutter} = {filled}")
+    if said := about(f):
+        lines.append(f"{gutter} = {said}")
     lines.append(_wrapped(f"{gutter} = " + click.style("do: ", bold=True) + shown(f.hint), width, len(gutter)))
     if f.fix:
         option = "--fix" if f.fix.safe else "--unsafe-fixes"
         lines.append(f"{gutter} = " + click.style("fix: ", bold=True) + f"{_correction(f.fix)} ({option})")
     return "\n".join(lines) + "\n"
+
+
+def about(f: Finding) -> str:
+    """What a finding is about: claim, line, date, procedure, payer class and charge, as far as known."""
+    known = (
+        f"claim {shown(f.claim_id)}" if f.claim_id else "",
+        f"line {shown(f.service_line)}" if f.service_line else "",
+        f.service_date.isoformat() if f.service_date else "",
+        shown(f.procedure or ""),
+        f.payer_class or "",
+        _usd(f.charge_cents) if f.charge_cents is not None else "",
+    )
+    return ", ".join(filter(None, known))
 
 
 def _correction(fix: Fix) -> str:
@@ -127,25 +131,35 @@ def _statistics(report: Report) -> Iterator[str]:
         yield f"{count:>7,}  {code}  {name}  ({_usd(cents)})"
 
 
-def _summary(report: Report, style: Style) -> Iterator[str]:
+def accounted(report: Report) -> str:
+    """Files, claims and lines: a line of text."""
     s = report.summary
-    yield (
+    return (
         f"{_count(s['files'], 'file')}: {s['claims_read']:,} claims read = {s['claims_checked']:,} checked + "
         f"{s['claims_unreadable']:,} unreadable; {s['service_lines']:,} service lines, ${s['charges']:,.2f} charged"
     )
+
+
+def outcome(report: Report) -> str:
+    """How many findings there are, and the dollars at risk: a line of text."""
+    s, by = report.summary, report.summary["findings_by_severity"]
+    if not report.findings:
+        return f"nothing {'new ' if s.get('findings_baselined') else ''}found by {s['rules_run']} rules"
+    return (
+        f"{_count(by['error'], 'error')}, {_count(by['warning'], 'warning')}, {_count(by['info'], 'note')}; "
+        f"${s['charges_at_risk']:,.2f} of charges at risk"
+    )
+
+
+def _summary(report: Report, style: Style) -> Iterator[str]:
+    s = report.summary
+    yield accounted(report)
     for name, u in report.unreadable:
         yield f"  unreadable: {shown(name)}:{u.line}: claim {shown(u.claim_id or 'without id')}: {shown(u.reason)}"
-    by = s["findings_by_severity"]
-    known = s.get("findings_baselined", 0)
-    if not report.findings:
-        yield f"nothing {'new ' if known else ''}found by {s['rules_run']} rules"
-    else:
-        yield (
-            f"{_count(by['error'], 'error')}, {_count(by['warning'], 'warning')}, {_count(by['info'], 'note')}; "
-            f"${s['charges_at_risk']:,.2f} of charges at risk"
-        )
+    yield outcome(report)
     if "findings_baselined" in s:
-        yield f"in the baseline: {_count(known, 'finding')} found again, {s['findings_gone']:,} not found any more"
+        again = _count(s["findings_baselined"], "finding")
+        yield f"in the baseline: {again} found again, {s['findings_gone']:,} not found any more"
     if s.get("findings_suppressed"):
         yield f"suppressed: {_count(s['findings_suppressed'], 'finding')}"
     yield from _causes(report, style)
