@@ -309,7 +309,7 @@ class Run:
 
     def _all_notes(self, later: int) -> list[str]:
         given = (self._given.authorizations, self._given.documentation, self._given.fees)
-        notes = [f"{register.name}: {note}" for register in given if register for note in register.notes]
+        notes = [note for register in given if register for note in register.notes]
         notes = [*self._notes, *notes, *self._history_notes]
         if later:
             notes.append(

@@ -607,84 +607,95 @@ def test_without_its_libraries_it_says_what_to_install() -> None:
 # In a browser
 
 
-def chromium(folder: Path, script: bool) -> Any:
-    webdriver = pytest.importorskip("selenium.webdriver")
-    from selenium.webdriver.chrome.service import Service
-
+@contextmanager
+def page(script: bool = True, **options: Any) -> Iterator[Any]:
+    """A page of a browser; nothing that it loads may fail, or be refused by a policy."""
+    sync_api = pytest.importorskip("playwright.sync_api")
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not (browser and driver):
-        pytest.skip("there is no Chromium with a chromedriver here")
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1200,1000"):
-        options.add_argument(argument)
-    settings: dict[str, object] = {"download.default_directory": str(folder)}
-    if not script:
-        settings["profile.managed_default_content_settings.javascript"] = 2
-    options.add_experimental_option("prefs", settings)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    return webdriver.Chrome(options=options, service=Service(driver))
+    if not browser:
+        pytest.skip("there is no Chromium here")
+    wrong: list[str] = []
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        made = started.new_context(java_script_enabled=script, **options).new_page()
+        made.set_default_timeout(60_000)
+        made.on("console", lambda said: wrong.append(said.text))
+        made.on("pageerror", lambda error: wrong.append(str(error)))
+        made.on("response", lambda answer: wrong.append(answer.url) if answer.status >= 400 else None)
+        yield made
+        started.close()
+    assert not wrong
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["with-script", "without-script"])
-def test_a_biller_checks_corrects_and_saves(server: Server, tmp_path: Path, script: bool) -> None:
-    driver = chromium(tmp_path, script)
-
-    def find(selector: str) -> list[Any]:
-        found: list[Any] = driver.find_elements("css selector", selector)
-        return found
-
-    try:
-        driver.get(server.address)
-        eventually(lambda: find("#claims"))
-        assert "token" not in driver.current_url
-        find("#claims")[0].send_keys(str(SAMPLES / "flagged.csv"))
-        if script:
-            assert "flagged.csv" in find("#chosen")[0].text
-        find("details summary")[0].click()
-        find("#payer")[0].send_keys("Commercial")
-        find("#payer")[0].send_keys("As the file says")
-        find("button[type=submit]")[0].click()
-        eventually(lambda: find(".cards"))
-        assert "LV-" not in driver.title + driver.current_url
-        assert "spreadsheet mangled value" in find("body")[0].text
-        if "html" in reports.FORMATS and script:
-            driver.switch_to.frame(find("iframe")[0])
-            eventually(lambda: "LV-2004" in find("body")[0].text)
-            driver.switch_to.default_content()
-        find("form[action=fix] button")[0].click()
-        eventually(lambda: find("#corrections"))
-        find("a[href=corrected]")[0].click()
-        eventually((tmp_path / "flagged.fixed.csv").exists)
-        assert (tmp_path / "flagged.fixed.csv").read_bytes() == FLAGGED.replace(b"97012.0", b"97012")
+def test_a_biller_checks_corrects_and_saves(server: Server, script: bool) -> None:
+    with page(script) as here:
+        here.goto(server.address)
+        here.wait_for_url(f"**{server.home}")
+        here.set_input_files("#claims", SAMPLES / "flagged.csv")
+        assert here.is_visible("#chosen") == script
+        here.click("summary")
+        here.fill("#as_of", "2026-02-02")
+        here.click("text=Check the claims")
+        here.wait_for_selector(".cards")
+        assert "flagged" not in here.title() + here.url
+        assert here.is_visible("text=1 value can be corrected safely")
+        if "html" in reports.FORMATS:
+            listed = here.frame_locator("iframe").locator("table", has_text="LV-2004")
+            listed.wait_for()
+        here.click("text=Correct it")
+        here.wait_for_selector("#corrections")
+        with here.expect_download() as saved:
+            here.click("text=Save the corrected file")
+        assert saved.value.suggested_filename == "flagged.fixed.csv"
+        assert saved.value.path().read_bytes() == FLAGGED.replace(b"97012.0", b"97012")
         if "xlsx" in reports.FORMATS:
-            find("a[href='worklist.xlsx']")[0].click()
-            eventually((tmp_path / "claimlint-worklist.xlsx").exists)
-        wrong = [entry for entry in driver.get_log("browser") if "favicon" not in entry["message"]]
-        assert not wrong, "no script or style was refused, nothing failed"
-    finally:
-        driver.quit()
+            with here.expect_download() as saved:
+                here.click("text=Save the worklist")
+            assert zipfile.is_zipfile(saved.value.path())
+        here.click("text=Forget this result now")
+        here.wait_for_selector("#claims")
 
 
-def test_files_can_be_dropped_and_taken_back(server: Server, tmp_path: Path) -> None:
-    driver = chromium(tmp_path, script=True)
+def test_files_can_be_dropped_and_taken_back(server: Server) -> None:
     drop = (
-        "const all = new DataTransfer();"
-        "for (const name of arguments[0]) all.items.add(new File([arguments[1]], name));"
-        "document.getElementById('drop').dispatchEvent(new DragEvent('drop', {dataTransfer: all, bubbles: true}));"
+        "([names, text]) => { const all = new DataTransfer();"
+        "for (const name of names) all.items.add(new File([text], name));"
+        "document.getElementById('drop').dispatchEvent(new DragEvent('drop', {dataTransfer: all, bubbles: true})); }"
     )
-    try:
-        driver.get(server.address)
-        eventually(lambda: driver.find_elements("css selector", "#claims"))
-        driver.execute_script(drop, ["one.csv", "two.csv"], FLAGGED.decode())
-        driver.execute_script(drop, ["three.csv"], "x" * (MOST + 1))
-        driver.find_element("css selector", "button[type=submit]").click()
-        error = driver.find_element("id", "error")
-        assert "5.0 MB can be checked at a time" in error.text
-        driver.find_element("css selector", "[aria-label='Remove three.csv']").click()
-        driver.find_element("css selector", "button[type=submit]").click()
-        eventually(lambda: driver.find_elements("css selector", ".cards"))
-        assert "one.csv, two.csv" in driver.find_element("css selector", ".files").text
-    finally:
-        driver.quit()
+    with page() as here:
+        here.goto(server.address)
+        here.wait_for_selector("#claims")
+        here.evaluate(drop, [["one.csv", "two.csv"], FLAGGED.decode()])
+        here.evaluate(drop, [["three.csv"], "x" * (MOST + 1)])
+        here.click("text=Check the claims")
+        assert "5.0 MB can be checked at a time" in here.text_content("#error")
+        here.click("[aria-label='Remove three.csv']")
+        here.click("text=Check the claims")
+        here.wait_for_selector(".cards")
+        assert "one.csv, two.csv" in here.text_content(".files")
+
+
+def test_it_goes_by_the_keyboard_alone(server: Server) -> None:
+    with page() as here:
+        here.goto(server.address)
+        here.wait_for_url(f"**{server.home}")
+        reached = []
+        for _ in range(12):
+            here.keyboard.press("Tab")
+            reached.append(here.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
+        expected = ["Skip to the content", "claimlint", "claims", *("authorizations", "documentation", "fees")]
+        assert reached[:6] == expected
+        assert reached[6:8] == ["More choices", "Check the claims"]
+
+
+@pytest.mark.parametrize("width", [320, 1200])
+def test_no_page_is_wider_than_the_screen(server: Server, width: int) -> None:
+    path = server.flagged("a-long-name-without-any-blank-in-it-" * 3 + ".csv")
+    fixed = server.ended(server.post(f"{path}fix").headers["Location"])
+    with page(viewport={"width": width, "height": 800}) as here:
+        here.goto(server.address)
+        here.wait_for_url(f"**{server.home}")
+        for each in (server.home, path, fixed):
+            here.goto(f"http://127.0.0.1:{server.port}{each}")
+            assert here.evaluate("document.documentElement.scrollWidth") <= width
