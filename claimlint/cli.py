@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from claimlint.rules import Rule
 
 CLOSED_PIPE = 141  # what a shell gives for SIGPIPE
-FORMATS = ("full", "concise", "json")  # those of `reports.FORMATS`, which would import Polars
+FORMATS = ("full", "concise", "json", "xlsx", "html")  # those of `reports.FORMATS`, which would import Polars
 PAYER_CLASSES = (
     "medicare",
     "medicare-advantage",
@@ -297,7 +297,10 @@ def _outputs(formats: Sequence[str], files: Sequence[Path]) -> list[tuple[str, P
     told = formats or [ENDINGS.get(file.suffix.lower(), "full") for file in files] or ["full"]
     if len(told) == 1 and len(files) > 1:
         raise click.UsageError("several -o need as many --output-format, or none if their endings tell")
-    return list(zip_longest(told, files))
+    outputs = list(zip_longest(told, files))
+    if ("xlsx", None) in outputs:
+        raise click.UsageError("a workbook goes to a file; give -o FILE.xlsx")
+    return outputs
 
 
 def _replace(path: Path, pieces: Iterable[bytes], mode: int) -> None:

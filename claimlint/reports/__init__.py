@@ -11,9 +11,9 @@ from claimlint.findings import Report
 
 TEXT = ("full", "concise")
 # Each is a module here of the same name with a function `render(report, style) -> Iterator[str | bytes]`.
-FORMATS = (*TEXT, "json")
+FORMATS = (*TEXT, "json", "xlsx", "html")
 # The format of a report by the ending of its file's name, where no format is given.
-ENDINGS = {".json": "json"}
+ENDINGS = {".json": "json", ".xlsx": "xlsx", ".html": "html"}
 
 
 @dataclass(frozen=True)
