@@ -62,3 +62,8 @@ def unchecked(report: Report) -> list[Unchecked]:
         for (reason, enable), rules in found.items()
     ]
     return sorted(result, key=lambda u: -len(u.codes))
+
+
+def usd(cents: int) -> str:
+    """US cents as people write dollars: `-$1,234.50`."""
+    return f"{'-' * (cents < 0)}${abs(cents) // 100:,}.{abs(cents) % 100:02d}"

@@ -402,8 +402,8 @@ def _summary_rows(report: Report, told: int) -> Iterator[_Row]:
         yield _Row()
         yield _Row(["Rules that were not checked, wholly or in part"], "title")
         yield _Row(["Because", "Rules", "", "To enable, and which rules"], "head")
-        for u in reasons:
-            yield _Row([shown(u.reason), len(u.codes), "", f"{shown(u.enable)}\n{', '.join(u.codes)}"])
+        for why in reasons:
+            yield _Row([shown(why.reason), len(why.codes), "", f"{shown(why.enable)}\n{', '.join(why.codes)}"])
     if report.notes:
         yield _Row()
         yield _Row(["Notes on the files"], "title")
