@@ -238,6 +238,7 @@ def _weeks(shares: Sequence[Share]) -> dict[str, Any] | None:
                 "height": height,
                 "title": f"Week of {day:%m/%d/%Y}: {usd(cents)}",
                 "tick": f"{day:%m/%d/%y}" if number % every == 0 else "",
+                "minor": number // every % 2 == 1,  # left out on a phone
             }
         )
     dearest_day = max((d for d in days if d in known), key=lambda d: known[d].charge_cents)

@@ -24,6 +24,16 @@
   };
   addEventListener("hashchange", openTarget);
   openTarget();
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest('a[href^="#"]');
+    const target = link && byId(link.getAttribute("href").slice(1));
+    if (!target) return;
+    if (target.tagName === "DETAILS") target.open = true;
+    if (location.protocol === "about:") { // in the frame of another page, whose address a link would open
+      event.preventDefault();
+      target.scrollIntoView();
+    }
+  });
 
   if (!byId("data")) return;
   const data = JSON.parse(byId("data").textContent);
@@ -96,6 +106,7 @@
     body.append(piece);
     rendered = Math.min(rendered + PAGE, found.length);
     more.hidden = rendered >= found.length;
+    byId("printed").textContent = more.hidden ? "" : `The first ${number.format(rendered)} of ${number.format(found.length)} are printed.`;
     more.textContent = `Show ${number.format(Math.min(PAGE, found.length - rendered))} more (${number.format(rendered)} of ${number.format(found.length)} shown)`;
   }
   function rowOf(row) {
@@ -127,7 +138,7 @@
   }
   function detailOf(row) {
     const left = make("div"), right = make("div");
-    const part = (side, title, ...content) => content.some(Boolean) && side.append(make("h4", {}, title), ...content.filter(Boolean));
+    const part = (side, title, ...content) => content.some(Boolean) && side.append(make("h3", {}, title), ...content.filter(Boolean));
     part(left, "Where", make("p", {}, make("code", {}, row.place)));
     if (row.before || row.mark || row.after) {
       left.append(make("pre", {}, make("code", {}, row.before, make("mark", {}, row.mark), row.after)));
@@ -139,7 +150,7 @@
       const list = make("ul", {}, ...others.slice(0, 30).map((other) => make("li", {}, severity(other), " ",
         make("span", { class: "code" }, other.code), " ", other.line ? `line ${other.line}: ` : "", other.message)));
       if (others.length > 30) list.append(make("li", {}, `and ${others.length - 30} more`));
-      part(left, "Also on this claim", others.length ? list : make("p", { class: "soft" }, rows.length === data.rows.length && "nothing else"));
+      part(left, "Also on this claim", others.length ? list : make("p", { class: "soft" }, "Nothing else"));
     }
     const rule = byId(`rule-${row.code}`);
     if (rule) {
