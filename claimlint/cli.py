@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _MADE = click.Path(dir_okay=False, path_type=Path)
 CLOSED_PIPE = 141  # what a shell gives for SIGPIPE
 # Those of `reports.FORMATS`, which would import Polars.
-FORMATS = ("full", "concise", "json", "jsonl", "sarif", "junit", "github", "gitlab", "csv")
+FORMATS = ("full", "concise", "json", "jsonl", "sarif", "junit", "github", "gitlab", "csv", "xlsx", "html")
 _RANK = {"error": 3, "warning": 2, "info": 1, "never": 9}
 
 
@@ -356,7 +356,10 @@ def _outputs(formats: Sequence[str], files: Sequence[Path]) -> list[tuple[str, P
     told = formats or [ENDINGS.get(file.suffix.lower(), "full") for file in files] or ["full"]
     if len(told) == 1 and len(files) > 1:
         raise click.UsageError("several -o need as many --output-format, or none if their endings tell")
-    return list(zip_longest(told, files))
+    outputs = list(zip_longest(told, files))
+    if ("xlsx", None) in outputs:
+        raise click.UsageError("a workbook goes to a file; give -o FILE.xlsx")
+    return outputs
 
 
 def _mapping(path: Path | dict[str, str] | None) -> dict[str, str]:

@@ -456,6 +456,9 @@ def test_the_endings_of_files_tell_the_formats(tmp_path: Path, of_samples: Repor
     ran = claimlint("check", "--as-of", "2026-02-02", ".", *REGISTERS, *options, cwd=SAMPLES)
     assert (ran.returncode, ran.stdout) == (1, "")
     for ending, file in files.items():
+        if reports.ENDINGS[ending] not in of_samples:  # those for the office are tested by themselves
+            assert file.read_bytes().startswith((b"PK", b"<!"))
+            continue
         assert undated(file.read_bytes().decode()) == undated(of_samples[reports.ENDINGS[ending]])
         assert file.stat().st_mode & 0o077 == 0
 

@@ -11,9 +11,17 @@ from claimlint.findings import Report
 
 TEXT = ("full", "concise")
 # Each is a module here of the same name with a function `render(report, style) -> Iterator[str | bytes]`.
-FORMATS = (*TEXT, "json", "jsonl", "sarif", "junit", "github", "gitlab", "csv")
+FORMATS = (*TEXT, "json", "jsonl", "sarif", "junit", "github", "gitlab", "csv", "xlsx", "html")
 # The format of a report by the ending of its file's name, where no format is given.
-ENDINGS = {".json": "json", ".jsonl": "jsonl", ".sarif": "sarif", ".csv": "csv", ".xml": "junit"}
+ENDINGS = {
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".sarif": "sarif",
+    ".csv": "csv",
+    ".xml": "junit",
+    ".xlsx": "xlsx",
+    ".html": "html",
+}
 
 
 @dataclass(frozen=True)

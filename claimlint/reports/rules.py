@@ -12,7 +12,7 @@ from claimlint.lines import BY_NAME
 from claimlint.rules import FAMILIES, Rule
 from claimlint.vocabulary import needs
 
-_SNIP = {
+SNIP = {
     1: "syntax",
     2: "what the implementation guide requires",
     3: "balancing",
@@ -78,8 +78,8 @@ def _page(r: Rule, *, markdown: bool) -> str:
     facts = [
         ("Severity", r.severity),
         ("Family", r.family),
-        ("SNIP type", f"{r.snip} ({_SNIP[r.snip]})"),
-        ("Prevents denial", _denial(r.carc) if r.carc else "none in particular"),
+        ("SNIP type", f"{r.snip} ({SNIP[r.snip]})"),
+        ("Prevents denial", denial(r.carc) if r.carc else "none in particular"),
         ("Payers", ", ".join(r.payers) or "all"),
         ("Follows policy", ", ".join(r.policy) or "none"),
         ("Needs", ", ".join(_columns(r)) or "nothing but the file"),
@@ -88,7 +88,7 @@ def _page(r: Rule, *, markdown: bool) -> str:
         ("Source", r.source),
     ]
     if markdown:
-        about, examples = _parts(r.doc)
+        about, examples = parts(r.doc)
         body = "\n".join(f"- **{label}**: {value}" for label, value in facts)
         return f"# {title}\n\n{about}\n\n{body}" + (f"\n\n```\n{examples}\n```" if examples else "")
     width = max(len(label) for label, _ in facts)
@@ -96,13 +96,14 @@ def _page(r: Rule, *, markdown: bool) -> str:
     return f"{title}\n\n{r.doc}\n\n{body}"
 
 
-def _parts(doc: str) -> tuple[str, str]:
+def parts(doc: str) -> tuple[str, str]:
     """What a rule is about, and its examples."""
     at = min((i for i in (doc.find("\nFlagged:"), doc.find("\nClean:")) if i >= 0), default=len(doc))
     return doc[:at].strip(), doc[at:].strip()
 
 
-def _denial(carc: str) -> str:
+def denial(carc: str) -> str:
+    """A claim adjustment reason code with its label."""
     known = codeset.table("carc")
     labels = known.filter(known["code"] == carc)["label"].to_list()
     return f"CARC {carc}" + (f" ({labels[0]})" if labels else "")
@@ -151,7 +152,7 @@ def index(rules: Sequence[Rule]) -> str:
         "",
         "## By SNIP type",
         "",
-        *_table(rules, "type", lambda r: {str(r.snip)}, [(str(k), f"{k}: {what}") for k, what in _SNIP.items()]),
+        *_table(rules, "type", lambda r: {str(r.snip)}, [(str(k), f"{k}: {what}") for k, what in SNIP.items()]),
         "",
         "## By denial",
         "",
@@ -163,7 +164,7 @@ def index(rules: Sequence[Rule]) -> str:
             lambda r: {r.carc or "none"},
             [
                 *(
-                    (code, _denial(code))
+                    (code, denial(code))
                     for code in sorted({r.carc for r in rules if r.carc}, key=lambda c: (len(c), c))
                 ),
                 ("none", "none in particular"),
