@@ -30,6 +30,7 @@ def test_an_installed_wheel_finds_its_codesets(tmp_path: Path) -> None:
     assert (ran.returncode, ran.stderr) == (1, b"")
     report = json.loads(ran.stdout)
     assert {"COD104", "AUT302"} <= set(report["summary"]["findings_by_code"])
+    assert json.loads(run("schema").stdout)["$id"] == "urn:claimlint:schema:report:1"
     assert b"NCD 160.16" in run("code", "S9090", "--payer", "medicare").stdout
     where = subprocess.run(
         [python, "-c", "from claimlint import codeset; print(codeset.directory())"],
