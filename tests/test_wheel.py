@@ -33,6 +33,7 @@ def test_an_installed_wheel_finds_its_codesets(tmp_path: Path) -> None:
     page = run("check", "--output-format", "html", str(ROOT / "samples" / "flagged.837"))
     assert (page.returncode, page.stderr) == (1, b"")
     assert page.stdout.startswith(b"<!doctype html>")
+    assert json.loads(run("schema").stdout)["$id"] == "urn:claimlint:schema:report:1"
     assert b"NCD 160.16" in run("code", "S9090", "--payer", "medicare").stdout
     where = subprocess.run(
         [python, "-c", "from claimlint import codeset; print(codeset.directory())"],

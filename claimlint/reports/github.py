@@ -6,7 +6,7 @@ import functools
 import heapq
 from collections.abc import Iterator
 
-from claimlint.findings import SEVERITIES, Finding, Report, order
+from claimlint.findings import SEVERITIES, Finding, Report
 from claimlint.readers import shown
 from claimlint.reports import Style, text
 from claimlint.sources import relative
@@ -37,13 +37,13 @@ def render(report: Report, style: Style) -> Iterator[str]:
 
 
 def _dearest_first(report: Report, severity: str) -> Iterator[Finding]:
-    def of_severity() -> Iterator[Finding]:
-        return (f for f in report.findings if f.severity == severity)
+    def numbered() -> Iterator[tuple[int, Finding]]:
+        return ((number, f) for number, f in enumerate(report.findings) if f.severity == severity)
 
-    first = heapq.nsmallest(_SHOWN, of_severity(), key=lambda f: (-(f.charge_cents or 0), order(f)))
-    yield from first
-    for f in of_severity():
-        if f not in first:
+    first = dict(heapq.nsmallest(_SHOWN, numbered(), key=lambda each: (-(each[1].charge_cents or 0), each[0])))
+    yield from first.values()
+    for number, f in numbered():
+        if number not in first:
             yield f
 
 

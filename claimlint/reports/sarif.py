@@ -57,7 +57,12 @@ def render(report: Report, style: Style) -> Iterator[str]:
                 "version": __version__,
                 "rules": [_rule(code, all_rules().get(code)) for code in rules],
                 "notifications": [
-                    {"id": key, "shortDescription": {"text": said}, "defaultConfiguration": {"level": level}}
+                    {
+                        "id": key,
+                        # GitHub asks for all three.
+                        **dict.fromkeys(("shortDescription", "fullDescription", "help"), _message(said)),
+                        "defaultConfiguration": {"level": level},
+                    }
                     for key, (level, said) in _NOTICES.items()
                 ],
             }
