@@ -458,6 +458,24 @@ def test_the_dearest_findings_are_embedded_and_the_others_counted(monkeypatch: p
     assert "--output-format json" in lead
 
 
+def test_the_chart_by_week_has_a_column_a_week_and_a_table(page_file: Path) -> None:
+    tree = tree_of(page_file.read_text())
+    (chart,) = tree.xpath("//svg[@role='img']")
+    rows = tree.xpath("//section[contains(@class, 'weeks')]//tbody/tr")
+    weeks = [row.xpath("string(th)") for row in rows]
+    days = [dt.datetime.strptime(week, "%m/%d/%Y") for week in weeks if week != "not known"]
+    columns = chart.xpath("rect")
+    assert len(columns) == (days[-1] - days[0]).days // 7 + 1 >= 3
+    tallest = max(columns, key=lambda column: float(column.get("height")))
+    said = tallest.xpath("string(title)")
+    assert said.removeprefix("Week of ").split(": ") in [
+        [w, row.xpath("string(td)")] for w, row in zip(weeks, rows, strict=True)
+    ]
+    assert said.partition(": ")[2] in chart.get("aria-label")
+    total = sum(float(row.xpath("string(td)").strip("$").replace(",", "")) for row in rows)
+    assert f"${total:,.2f} of" in tree.xpath("string(//h1)")
+
+
 # The page in a browser
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

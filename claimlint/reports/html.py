@@ -19,7 +19,7 @@ import jinja2
 from markupsafe import Markup
 
 from claimlint import __version__
-from claimlint.causes import BREAKDOWNS, UNKNOWN, WEEK, Share
+from claimlint.causes import BREAKDOWNS, RULE, UNKNOWN, WEEK, Share
 from claimlint.findings import Finding, Report
 from claimlint.readers import shown
 from claimlint.reports import Style
@@ -29,7 +29,7 @@ from claimlint.rules import all_rules
 
 EMBEDDED = 10_000  # findings in a page
 _STATIC = 200  # of them without JavaScript
-_CAUSES, _UNREADABLE, _BARS, _REST, _WEEKS = 100, 1_000, 8, 200, 160
+_CAUSES, _UNREADABLE, _BARS, _REST, _FEW_WEEKS, _WEEKS = 100, 1_000, 8, 200, 3, 160
 _EXCERPT = 400  # characters around the mark
 # The height of the columns of the chart by week, and where its axis is.
 _HEIGHT, _AXIS = 140, 160
@@ -42,6 +42,7 @@ def render(report: Report, style: Style) -> Iterator[str]:
     records = [_record(f) for f in findings]
     css, script = _asset("report.css"), _asset("report.js")
     shares = report.shares
+    weeks = _weeks(shares.get(WEEK, []))
     context = {
         "style": Markup(css),  # noqa: S704 - our own
         "script": Markup(script),  # noqa: S704 - our own
@@ -56,8 +57,12 @@ def render(report: Report, style: Style) -> Iterator[str]:
         "causes": _causes(report),
         "causes_left": max(0, len(report.causes) - _CAUSES),
         "causes_lead": _lead(report),
-        "weeks": _weeks(shares.get(WEEK, [])),
-        "charts": [(kind, _chart(shares[kind], kind)) for kind in BREAKDOWNS if kind != WEEK and shares.get(kind)],
+        "weeks": weeks,
+        "charts": [
+            (kind, _chart(shares[kind], kind))
+            for kind in BREAKDOWNS
+            if shares.get(kind) and (kind != WEEK or not weeks)
+        ],
         "total": len(report.findings),
         "embedded": len(findings),
         "left_out": len(report.findings) - len(findings),
@@ -202,8 +207,8 @@ def _chart(shares: Sequence[Share], kind: str) -> dict[str, Any]:
 
     def bar(s: Share) -> dict[str, Any]:
         return {
-            "label": shown(s.label),
-            "rule": _title(rules[s.label].name) if kind == "rule" and s.label in rules else "",
+            "label": _shown_label(s, kind),
+            "rule": _title(rules[s.label].name) if kind == RULE and s.label in rules else "",
             "share": round(100 * max(0, s.charge_cents) / most, 2) if most > 0 else 0,
             "cents": s.charge_cents,
             "lines": s.lines,
@@ -215,9 +220,9 @@ def _chart(shares: Sequence[Share], kind: str) -> dict[str, Any]:
 
 
 def _weeks(shares: Sequence[Share]) -> dict[str, Any] | None:
-    """A column a week, the weeks without anything at risk too; only the latest where there are many."""
+    """A column a week, the weeks without anything at risk too; only the latest where there are many, none for few."""
     known = {dt.date.fromisoformat(s.label): s for s in shares if s.label != UNKNOWN}
-    if not shares or not known:
+    if len(known) < _FEW_WEEKS:
         return None
     first, last = min(known), max(known)
     first = max(first, last - dt.timedelta(weeks=_WEEKS - 1))
@@ -246,14 +251,21 @@ def _weeks(shares: Sequence[Share]) -> dict[str, Any] | None:
         f"Dollars at risk by week of service, {days[0]:%m/%d/%Y} to {days[-1]:%m/%d/%Y}; most in the week of "
         f"{dearest_day:%m/%d/%Y}, {usd(known[dearest_day].charge_cents)}. The table below has all of them."
     )
-    return {"bars": bars, "most": most, "label": label, "table": shares}
+    table = [{"label": _shown_label(s, WEEK), "cents": s.charge_cents, "lines": s.lines} for s in shares]
+    return {"bars": bars, "most": most, "label": label, "table": table}
+
+
+def _shown_label(share: Share, kind: str) -> str:
+    if kind == WEEK and share.label != UNKNOWN:
+        return f"{dt.date.fromisoformat(share.label):%m/%d/%Y}"
+    return shown(share.label)
 
 
 def _rules(findings: Sequence[Finding], report: Report) -> list[dict[str, Any]]:
     """What the rules of these findings and causes are about, each once."""
     known = all_rules()
     used = {f.code: f for f in reversed(findings)}
-    codes = set(used) | {c.code for c in report.causes[:_CAUSES]} | {s.label for s in report.shares.get("rule", [])}
+    codes = set(used) | {c.code for c in report.causes[:_CAUSES]} | {s.label for s in report.shares.get(RULE, [])}
     result = []
     for code in sorted(codes):
         rule, f = known.get(code), used.get(code)
