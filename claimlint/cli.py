@@ -477,6 +477,31 @@ def rerun(manifest_file: Path, output_file: Path | None) -> int:
 
 
 @cli.command()
+@click.argument("paths", nargs=-1)
+@click.option("--stdout", is_flag=True, help="Print it, write no file.")
+def init(paths: tuple[str, ...], stdout: bool) -> None:
+    """Write a commented claimlint.toml here, after a look at your exports.
+
+    PATHS are some of your claim files and registers, or folders of them. Headings that claimlint does not know are
+    listed to be mapped, registers are named, and what cannot be checked yet is told with what would enable it.
+    """
+    from claimlint import start
+    from claimlint.config import NAME
+    from claimlint.inputs import Options
+
+    use_configuration(None, isolated=True)
+    target = Path.cwd() / NAME
+    if target.exists() and not stdout:
+        raise click.UsageError(f"there is a {NAME} here already; --stdout prints what would be written")
+    text = start.written(start.look(paths, Options()), Path.cwd())
+    if stdout:
+        click.echo(text, nl=False)
+        return
+    replace_file(target, [text.encode()], 0o644)
+    click.echo(f"{NAME} written: look through it, and take the # from what you want to say")
+
+
+@cli.command()
 @click.argument("name", type=click.Choice(("report", "config")), default="report")
 def schema(name: str) -> None:
     """Print the JSON Schema (2020-12) of what claimlint writes or reads.

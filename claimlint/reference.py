@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from claimlint import engine, examples, lines, registers, vocabulary
+from claimlint.config import EXTEND, KEYS, LISTS, Key
 from claimlint.reports import rules as rule_pages
 from claimlint.rules import shipped
 
@@ -35,7 +36,57 @@ _KINDS: dict[object, str] = {
 
 def pages() -> dict[str, str]:
     """File name → Markdown text of every generated page."""
-    return {"columns.md": _columns()} | _rules()
+    return {"columns.md": _columns(), "configuration.md": _configuration()} | _rules()
+
+
+def _configuration() -> str:
+    parts = [
+        "# Configuration",
+        "",
+        "`claimlint check` and `claimlint what-changes` are told what is in `claimlint.toml`, or in the table "
+        "`[tool.claimlint]` of `pyproject.toml`: the nearest one upwards from the folder that they start in. The command "
+        "line goes before it, `--config FILE` names another one, and `--isolated` uses none. A key that there is not is "
+        "an error which names the right one. Paths are as seen from the file's folder.",
+        "",
+        "    claimlint init exports/             # a commented file, after a look at your exports",
+        "    claimlint check --show-settings .   # what holds, and where each setting is from",
+        "    claimlint schema config             # the JSON Schema of the file, for editors",
+        "",
+        f'`extend = "FILE"`: {EXTEND.about[0].lower()}{EXTEND.about[1:]}',
+        "",
+        "Rules are chosen by code (`COD131`), prefix of a code (`COD`, `COD1`), name (`missing-therapy-modifier`), family "
+        "(`coding`), SNIP type (`snip4`) or `all`. In patterns `*` stands for any text, also with folders in it, and `?` "
+        "for one character; payers and claims are compared without regard to case.",
+        "",
+    ]
+    for name, keys in KEYS.items():
+        parts += [f"## [{name}]", "", *([_ABOUT[name], ""] if name in _ABOUT else []), *_keys(keys), ""]
+    for name, keys in LISTS.items():
+        parts += [f"## [[{name}]]", "", _ABOUT[name], "", *_keys(keys), ""]
+    return "\n".join(parts)
+
+
+_ABOUT = {
+    "check": "Options of `claimlint check` by the same names.",
+    "severities": 'One line a rule or prefix: `COD131 = "info"`.',
+    "codesets": "See [codesets](codesets.md).",
+    "override": "Other rules, severities, headings or a payer class for some files or payers; of several that say "
+    "something of a rule the last one holds. Without `paths` it is for all files, without `payers` for all payers.",
+    "suppress": "Findings that are agreed to stand. They are counted and not told, put no dollars at risk and do not make "
+    "a run fail. A run notes how many each entry has set aside, which matches nothing and which is over.",
+    "rule": "A rule of your own: see [own rules](own-rules.md).",
+    "example": "An example for `claimlint test`: see [own rules](own-rules.md).",
+}
+
+
+def _keys(keys: Mapping[str, Key]) -> list[str]:
+    rows = ["| key | value | what it is for |", "|---|---|---|"]
+    for key, told in keys.items():
+        value = " or ".join(f"`{choice}`" for choice in told.choices) or told.kind
+        value += f"; {told.default} if not set" if told.default else ""
+        value += "; must be there" if told.needed else ""
+        rows.append(f"| `{'RULE' if key == '*' else key}` | {value} | {told.about} |")
+    return rows
 
 
 def _columns() -> str:

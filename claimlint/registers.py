@@ -177,6 +177,14 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 def recognise(data: bytes) -> str | None:
     """What to say of bytes that could not be read as claims, where they have more of the headings of a register."""
+    if prefix := kind_of(data):
+        kind, what, *_ = KINDS[prefix]
+        return f"this looks like a {what}, not claims; give it with --{kind}"
+    return None
+
+
+def kind_of(data: bytes) -> str | None:
+    """Which register (a key of `KINDS`) these bytes are, by their headings; None if they look more like claims."""
 
     def known(columns: tuple[Column, ...], *needed: str) -> int:
         best = 0
@@ -186,9 +194,9 @@ def recognise(data: bytes) -> str | None:
         return best
 
     as_claims = known(schema.COLUMNS, *schema.NEEDED)
-    for kind, what, columns, needed in KINDS.values():
+    for prefix, (_, _, columns, needed) in KINDS.items():
         if known(columns, needed[-1]) > max(as_claims, 3):
-            return f"this looks like a {what}, not claims; give it with --{kind}"
+            return prefix
     return None
 
 

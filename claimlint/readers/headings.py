@@ -36,11 +36,15 @@ EXAMPLES = "Claim #, CPT, DOS, Charge Amt, Dx1, Modifier 1"
 
 @dataclass(frozen=True)
 class Headings:
-    """The heading row: `names` as written, and for each column found the cells that hold it, in order."""
+    """The heading row: `names` as written, and for each column found the cells that hold it, in order.
+
+    `unused`: the names that mean no column.
+    """
 
     names: tuple[str, ...]
     cells: Mapping[str, tuple[int, ...]]
     notes: tuple[str, ...]
+    unused: tuple[str, ...] = ()
 
     @property
     def used(self) -> tuple[int, ...]:
@@ -153,7 +157,7 @@ def assign(
     ]
     if unused:
         notes.append(f"headings not used: {_few(unused)}")
-    return Headings(names, cells, tuple(notes))
+    return Headings(names, cells, tuple(notes), tuple(unused))
 
 
 def _few(names: list[str]) -> str:
