@@ -392,15 +392,15 @@ class Run:
                 result += own
                 continue
             hits = pl.DataFrame(
-                {
-                    "at": range(len(own)),
-                    "file_no": 0,
-                    "claim_id": [f.claim_id for f in own],
-                    "payer_class": None,
-                    "payer": None,
-                    "severity": [f.severity for f in own],
-                },
-                {"claim_id": pl.String, "payer_class": pl.String, "payer": pl.String},
+                [(at, 0, f.claim_id, None, None, f.severity) for at, f in enumerate(own)],
+                dict(
+                    zip(
+                        ("at", "file_no", "claim_id", "payer_class", "payer", "severity"),
+                        (pl.Int64, pl.Int64, *[pl.String] * 4),
+                        strict=True,
+                    )
+                ),
+                orient="row",
             )
             chosen = self._options.rules is None or code in self._options.rules
             kept, suppressed = self._options.scope.told(code, hits, {0: name}, self._options.as_of, chosen=chosen)

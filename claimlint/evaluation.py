@@ -204,7 +204,9 @@ class Evaluation:
             hits = hits.hstack(self._table.select(others)[hits["row"]])
         if values.width:
             hits = hits.hstack(values[where])
-        if view in _ONE:
+        if view in _ONE:  # the line that speaks for the others does not depend on how the rows stand
+            number = pl.col("service_line").cast(pl.Int64, strict=False)
+            hits = hits.sort("service_date", "claim_id", number, "row", nulls_last=True, maintain_order=True)
             hits = hits.unique(_WIDE[view], keep="first", maintain_order=True)
         self._of(view, rule, finds, hits, hits.select(shown), schema)
 

@@ -44,9 +44,9 @@ def _configuration() -> str:
         "# Configuration",
         "",
         "`claimlint check` and `claimlint what-changes` are told what is in `claimlint.toml`, or in the table "
-        "`[tool.claimlint]` of `pyproject.toml`: the nearest one upwards from the folder that they start in. The command "
-        "line goes before it, `--config FILE` names another one, and `--isolated` uses none. A key that there is not is "
-        "an error which names the right one. Paths are as seen from the file's folder.",
+        "`[tool.claimlint]` of `pyproject.toml`: the nearest one upwards from the folder that they start in. The "
+        "command line goes before it, `--config FILE` names another one, and `--isolated` uses none. A key that there "
+        "is not is an error which names the right one. Paths are as seen from the file's folder.",
         "",
         "    claimlint init exports/             # a commented file, after a look at your exports",
         "    claimlint check --show-settings .   # what holds, and where each setting is from",
@@ -54,9 +54,9 @@ def _configuration() -> str:
         "",
         f'`extend = "FILE"`: {EXTEND.about[0].lower()}{EXTEND.about[1:]}',
         "",
-        "Rules are chosen by code (`COD131`), prefix of a code (`COD`, `COD1`), name (`missing-therapy-modifier`), family "
-        "(`coding`), SNIP type (`snip4`) or `all`. In patterns `*` stands for any text, also with folders in it, and `?` "
-        "for one character; payers and claims are compared without regard to case.",
+        "Rules are chosen by code (`COD132`), prefix of a code (`COD`, `COD1`), name (`missing-therapy-modifier`), "
+        "family (`coding`), SNIP type (`snip4`) or `all`. In patterns `*` stands for any text, also with folders in it, "
+        "and `?` for one character; payers and claims are compared without regard to case.",
         "",
     ]
     for name, keys in KEYS.items():
@@ -72,8 +72,8 @@ _ABOUT = {
     "codesets": "See [codesets](codesets.md).",
     "override": "Other rules, severities, headings or a payer class for some files or payers; of several that say "
     "something of a rule the last one holds. Without `paths` it is for all files, without `payers` for all payers.",
-    "suppress": "Findings that are agreed to stand. They are counted and not told, put no dollars at risk and do not make "
-    "a run fail. A run notes how many each entry has set aside, which matches nothing and which is over.",
+    "suppress": "Findings that are agreed to stand. They are counted and not told, put no dollars at risk and do not "
+    "make a run fail. A run notes how many each entry has set aside, which matches nothing and which is over.",
     "rule": "A rule of your own: see [own rules](own-rules.md).",
     "example": "An example for `claimlint test`: see [own rules](own-rules.md).",
 }

@@ -1,0 +1,173 @@
+"""Findings that are known or agreed: suppressions, baselines, and what they say of themselves."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claimlint.generate import Plan, write_file
+from tests.test_cli import SAMPLES, claimlint
+
+CSV = SAMPLES / "flagged.csv"
+
+
+def run(folder: Path, *args: str | Path) -> dict[str, Any]:
+    ran = claimlint("check", "--as-of", "2026-02-02", "--output-format", "json", *args, cwd=folder)
+    assert ran.returncode in (0, 1), ran.stderr
+    return {"status": ran.returncode, "notes": ran.stderr, **json.loads(ran.stdout)}
+
+
+def suppress(folder: Path, *entries: str) -> None:
+    (folder / "claimlint.toml").write_text("".join(f"[[suppress]]\n{entry}\n" for entry in entries))
+
+
+def test_what_is_suppressed_is_counted_and_puts_nothing_at_risk(tmp_path: Path) -> None:
+    before = run(tmp_path, CSV)
+    suppress(tmp_path, 'rules = ["deleted-procedure-code"]\nreason = "agreed"')
+    made = run(tmp_path, CSV)
+    assert made["summary"]["findings_suppressed"] == 1
+    assert "COD103" not in made["summary"]["findings_by_code"]
+    assert before["summary"]["charges_at_risk"] - made["summary"]["charges_at_risk"] == 130
+    assert "claimlint.toml:1: 1 findings suppressed: agreed" in made["notes"]
+
+
+def test_a_suppression_is_for_its_claims_payers_and_files(tmp_path: Path) -> None:
+    whole = run(tmp_path, CSV)
+    claims = {f["claim_id"] for f in whole["findings"]}
+    one = sorted(claims)[0]
+    suppress(tmp_path, f'rules = ["all"]\nclaims = ["{one.lower()}"]\nreason = "x"')
+    assert {f["claim_id"] for f in run(tmp_path, CSV)["findings"]} == claims - {one}
+    suppress(tmp_path, 'rules = ["all"]\npayers = ["medicare*"]\nreason = "x"')
+    left = run(tmp_path, CSV)["findings"]
+    assert left
+    assert all("medicare" not in (f["payer"] + (f["payer_class"] or "")).lower() for f in left)
+    suppress(tmp_path, 'rules = ["all"]\npaths = ["*.837"]\nreason = "x"')
+    made = run(tmp_path, CSV, SAMPLES / "flagged.837")
+    assert {f["file"] for f in made["findings"]} == {str(CSV)}
+
+
+def test_a_suppression_that_is_over_or_matches_nothing_is_told(tmp_path: Path) -> None:
+    suppress(
+        tmp_path,
+        'rules = ["COD103"]\nreason = "till new year"\nuntil = 2026-02-01',
+        'rules = ["COD103"]\nclaims = ["nobody"]\nreason = "typo"',
+        'rules = ["COD105"]\nreason = "still"\nuntil = 2026-02-02',
+    )
+    made = run(tmp_path, CSV)
+    assert "COD103" in made["summary"]["findings_by_code"]
+    assert "COD105" not in made["summary"]["findings_by_code"]
+    assert (
+        "claimlint.toml:1: suppression ended on 2026-02-01; its findings are told again (till new year)"
+        in (made["notes"])
+    )
+    assert "claimlint.toml:5: suppression that matches nothing in this run (typo)" in made["notes"]
+
+
+def test_what_readers_find_is_suppressed_too(tmp_path: Path) -> None:
+    (tmp_path / "no.csv").write_text("neither\nnor\n")
+    assert run(tmp_path, CSV, "no.csv")["summary"]["findings_by_code"]["STR001"] == 1
+    suppress(tmp_path, 'rules = ["STR001"]\npaths = ["no.csv"]\nreason = "a note of ours"')
+    made = run(tmp_path, CSV, "no.csv")
+    assert "STR001" not in made["summary"]["findings_by_code"]
+    assert made["summary"]["findings_suppressed"] == 1
+
+
+def _shuffled(file: Path, target: Path) -> None:
+    """The same claims in another order, their lines too, under another name and with other columns around them."""
+    heading, *rows = file.read_text().splitlines()
+    random.Random(7).shuffle(rows)
+    target.write_text("\n".join([f"Export,{heading}", *(f"x,{row}" for row in rows)]) + "\n")
+
+
+def test_a_baseline_holds_for_other_exports_of_the_same_claims(tmp_path: Path) -> None:
+    file = tmp_path / "claims.csv"
+    write_file(Plan(file, seed=5, defects=0.5), 400)
+    first = run(tmp_path, file, "--write-baseline", "known.json")
+    assert (first["status"], first["findings"]) == (0, [])
+    assert first["summary"]["findings_baselined"] > 100
+    again = tmp_path / "again.csv"
+    _shuffled(file, again)
+    second = run(tmp_path, again, "--baseline", "known.json")
+    # A number for lines that the file does not give is by their order, and so may be what is said of a duplicate.
+    assert [f for f in second["findings"] if f["code"] not in ("COD144",)] == []
+    assert second["summary"]["findings_gone"] == len(second["findings"])
+
+
+def test_only_what_is_new_is_told_and_fails(tmp_path: Path) -> None:
+    week = tmp_path / "week.csv"
+    heading, *rows = CSV.read_text().splitlines()
+    week.write_text("\n".join([heading, *rows[:4]]) + "\n")
+    run(tmp_path, week, "--write-baseline", "known.json")
+    known = json.loads((tmp_path / "known.json").read_text())
+    assert known["baseline_version"] == 1
+    assert not any(name in (tmp_path / "known.json").read_text() for name in ("LV-2", "Sample"))
+    assert (tmp_path / "known.json").stat().st_mode & 0o077 == 0
+    assert run(tmp_path, week, "--baseline", "known.json")["status"] == 0
+    whole = run(tmp_path, CSV, "--baseline", "known.json")
+    assert whole["status"] == 1
+    assert len(whole["findings"]) + whole["summary"]["findings_baselined"] == len(run(tmp_path, CSV)["findings"])
+    assert sum(whole["summary"]["findings_by_severity"].values()) == len(whole["findings"])
+    text = claimlint("check", "--as-of", "2026-02-02", week, "--baseline", "known.json", cwd=tmp_path).stdout
+    assert "nothing new found" in text
+    assert "in the baseline: " in text
+
+
+def test_what_is_gone_is_told_and_pruned(tmp_path: Path) -> None:
+    run(tmp_path, CSV, "--write-baseline", "known.json")
+    heading, *rows = CSV.read_text().splitlines()
+    (tmp_path / "less.csv").write_text("\n".join([heading, *rows[:4]]) + "\n")
+    before = json.loads((tmp_path / "known.json").read_text())["findings"]
+    made = run(tmp_path, "less.csv", "--baseline", "known.json")
+    assert made["summary"]["findings_gone"] > 0
+    assert "--prune-baseline takes them out" in made["notes"]
+    assert json.loads((tmp_path / "known.json").read_text())["findings"] == before
+    run(tmp_path, "less.csv", "--baseline", "known.json", "--prune-baseline")
+    after = json.loads((tmp_path / "known.json").read_text())["findings"]
+    assert len(before) - len(after) == made["summary"]["findings_gone"]
+    assert run(tmp_path, "less.csv", "--baseline", "known.json")["summary"]["findings_gone"] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[]", "is no baseline of claimlint"),
+        ("{", "is no baseline of claimlint"),
+        ('{"baseline_version": 9, "claimlint": "9", "findings": []}', "baseline of version 9, not 1; write it anew"),
+        ('{"baseline_version": 1, "claimlint": "0.0.1", "findings": [["COD103", "00", 1]]}', "nothing in it was found"),
+        ('{"baseline_version": 1, "claimlint": "0.0.1", "findings": []}', "written by claimlint 0.0.1"),
+    ],
+)
+def test_a_baseline_that_does_not_fit_is_told(text: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "known.json").write_text(text)
+    ran = claimlint("check", "--as-of", "2026-02-02", CSV, "--baseline", "known.json", cwd=tmp_path)
+    assert told in ran.stderr
+    assert claimlint("check", CSV, "--prune-baseline", cwd=tmp_path).returncode == 2
+
+
+def test_manifests_prove_the_same_report(tmp_path: Path) -> None:
+    (tmp_path / "week.csv").write_bytes(CSV.read_bytes())
+    (tmp_path / "claimlint.toml").write_text('[check]\nignore = ["COD102"]\n')
+    run(tmp_path, "week.csv", "--payer", "commercial", "--manifest", "run.json")
+    made = json.loads((tmp_path / "run.json").read_text())
+    assert made["arguments"]["payer"] == "commercial"
+    assert [each["name"] for each in made["files"]] == ["week.csv"]
+    again = claimlint("rerun", "run.json", cwd=tmp_path)
+    assert (again.returncode, "the same report, byte for byte" in again.stdout) == (0, True)
+    (tmp_path / "week.csv").write_text(CSV.read_text().replace("97110", "97112", 1))
+    again = claimlint("rerun", "run.json", "-o", "new.json", cwd=tmp_path)
+    assert (again.returncode, "claim file week.csv has changed" in again.stdout) == (1, True)
+    assert json.loads((tmp_path / "new.json").read_text())["schema_version"] == 1
+    (tmp_path / "week.csv").write_bytes(CSV.read_bytes())
+    (tmp_path / "claimlint.toml").write_text('[check]\nignore = []\n[severities]\nCOD103 = "info"\n')
+    again = claimlint("rerun", "run.json", cwd=tmp_path)
+    assert again.returncode == 1
+    assert again.stdout.splitlines()[-1] == "the report is not the same"
+    assert "claimlint.toml has changed" in again.stdout
+    (tmp_path / "week.csv").unlink()
+    assert claimlint("rerun", "run.json", cwd=tmp_path).returncode == 2
+    (tmp_path / "run.json").write_text("{}")
+    assert "is no manifest of claimlint" in claimlint("rerun", "run.json", cwd=tmp_path).stderr
