@@ -1,8 +1,8 @@
 """The commands shown in docs/, run: `python -m tests.docpages` writes what they say into the pages.
 
-In a block marked `console` lines after `$ ` are commands, those after `> ` go on with them, and what stands below is all
-that they say. A block with `title="PATH"` is a file that is written there, with `title=">> PATH"` one that is added to.
-The blocks of a page are run in their order, in one folder, which has the samples in it or is a copy of the project.
+In a block marked `console`, lines after `$ ` are commands, those after `> ` go on with them, and what stands below is
+all that they say. A block with `title="PATH"` is a file that is written there, with `title=">> PATH"` one that is added
+to. The blocks of a page are run in their order, in one folder, which has the samples in it or is a copy of the project.
 """
 
 from __future__ import annotations

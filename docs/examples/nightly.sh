@@ -1,5 +1,5 @@
 #!/bin/sh
-# Lint what is new in the outbox and tell what has not been told; for cron, or by hand.
+# Lint what is new in the outbox and tell what has not been told; for cron, systemd, or by hand.
 # CLAIMS, STATE and REPORTS are folders of yours. Exit status: 0 all is well, 1 there are findings, else an alarm.
 set -u
 umask 077
@@ -8,7 +8,8 @@ STATE=${STATE:-/var/lib/claimlint}
 REPORTS=${REPORTS:-$STATE/reports}
 
 mkdir -p "$REPORTS" || exit 2
-report=$REPORTS/$(date +%Y-%m-%d).json
+# A name of its own for each run: what one report has told, the next does not tell again.
+report=$REPORTS/$(date +%Y-%m-%dT%H%M%S).json
 
 claimlint check "$CLAIMS" --state "$STATE/night.db" --output-format json -o "$report"
 status=$?

@@ -1,10 +1,9 @@
-"""What the site has beside the pages of docs/: pages that stand elsewhere, and those of others that come and go."""
+"""What the site has beside the pages of docs/: pages that stand elsewhere."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -18,7 +17,19 @@ ELSEWHERE = {
     "../samples/README.md": "samples.md",
     "../CHANGELOG.md": "changelog.md",
 }
+# Pages that are still being written: they are in the navigation once they are there.
+COMING = ("api.md", "reports.md", "reports-office.md", "ui.md")
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((\.\./[^)#]+)(#[^)]*)?\)")
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Leave pages that are not there yet out of the navigation."""
+    missing = [name for name in COMING if not (ROOT / "docs" / name).exists()]
+    for section in config.nav or ():
+        for title, entries in section.items():
+            if isinstance(entries, list):
+                section[title] = [entry for entry in entries if not set(entry.values()) & set(missing)]
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
