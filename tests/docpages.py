@@ -55,8 +55,9 @@ def run(name: str) -> list[tuple[Step, str]]:
             if title:
                 path = place / title.removeprefix(">> ")
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with path.open("a" if title.startswith(">> ") else "w", encoding="utf-8") as file:
-                    file.write(content)
+                added = title.startswith(">> ")
+                with path.open("a" if added else "w", encoding="utf-8") as file:
+                    file.write("\n\n" * added + content)
             elif language == "console":
                 for step in steps(content, block.start(3)):
                     said, status = _shell(step.command, status, place)
