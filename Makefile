@@ -29,9 +29,16 @@ test-spark: .venv/installed-dev
 	$(BIN)/pip install --quiet --editable '.[spark]'
 	$(BIN)/pytest tests/test_spark.py
 
-# docs/columns.md and docs/rules/ are written from the schema and the rules.
-docs: .venv/installed
+.venv/installed-docs: .venv/installed-dev
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	touch $@
+
+# The reference and manual pages are written from the schema, the rules and the help; what commands say into the guides;
+# and all of it as a site into build/site, without the network. See it: python3 -m http.server -d build/site
+docs: .venv/installed-docs
 	$(BIN)/python -m claimlint.reference docs
+	$(BIN)/python -m tests.docpages
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file docs/site/mkdocs.yml
 
 # Precision and recall of each rule on the labelled scenarios.
 quality: .venv/installed-dev

@@ -209,8 +209,9 @@ def _csv(frame: Any) -> bytes:
         lists = [pl.col(c).cast(pl.List(pl.String)).list.join(";") for c, t in frame.schema.items() if t == pl.List]
         return frame.with_columns(lists).write_csv().encode()
     frame = frame.copy()
-    for column in frame.select_dtypes("object"):
-        frame[column] = [";".join(map(str, v)) if isinstance(v, list | tuple) else v for v in frame[column]]
+    for column in frame.columns:
+        if frame[column].map(lambda value: isinstance(value, list | tuple)).any():
+            frame[column] = [";".join(map(str, v)) if isinstance(v, list | tuple) else v for v in frame[column]]
     # 97110.0 is how pandas writes a code of a column in which one is missing.
     for column in frame.select_dtypes("float"):
         values = frame[column].dropna()

@@ -22,6 +22,9 @@ import click
 from claimlint import ClaimlintError, __version__
 from claimlint.cli_codesets import codesets
 from claimlint.cli_common import FILE, Date, Share, Size, configured, replace_file, use_configuration
+from claimlint.cli_completion import completion
+from claimlint.cli_completion import paths as complete_paths
+from claimlint.cli_completion import rules as complete_rules
 from claimlint.cli_ui import ui
 from claimlint.config import PAYER_CLASSES
 
@@ -58,7 +61,7 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("paths", nargs=-1, required=True)
+@click.argument("paths", nargs=-1, required=True, shell_complete=complete_paths)
 @click.option(
     "--output-format",
     "output_formats",
@@ -77,9 +80,15 @@ def cli() -> None:
 @click.option(
     "--format", "input_format", type=click.Choice(("csv", "x12", "xml")), help="Do not sniff the input format."
 )
-@click.option("--select", multiple=True, metavar="RULES", help="Only these rules: codes, prefixes, names or families.")
-@click.option("--ignore", multiple=True, metavar="RULES", help="Not these rules.")
-@click.option("--extend-select", multiple=True, metavar="RULES", help="These rules too.")
+@click.option(
+    "--select",
+    multiple=True,
+    metavar="RULES",
+    shell_complete=complete_rules,
+    help="Only these rules: codes, prefixes, names or families.",
+)
+@click.option("--ignore", multiple=True, metavar="RULES", shell_complete=complete_rules, help="Not these rules.")
+@click.option("--extend-select", multiple=True, metavar="RULES", shell_complete=complete_rules, help="These rules too.")
 @click.option(
     "--severity",
     type=click.Choice(("error", "warning", "info")),
@@ -409,7 +418,7 @@ def _selection(select: Sequence[str], ignore: Sequence[str], extend: Sequence[st
 
 
 @cli.command()
-@click.argument("selector", metavar="[CODE|NAME]", required=False)
+@click.argument("selector", metavar="[CODE|NAME]", required=False, shell_complete=complete_rules)
 @click.option("--output-format", type=click.Choice(("text", "markdown", "json")), default="text", show_default=True)
 @configured
 def rule(selector: str | None, output_format: str) -> None:
@@ -523,12 +532,12 @@ def schema(name: str) -> None:
 
 
 @cli.command("what-changes")
-@click.argument("paths", nargs=-1, required=True)
+@click.argument("paths", nargs=-1, required=True, shell_complete=complete_paths)
 @click.option("--from", "before", required=True, metavar="RELEASE", help="What is compared: see above.")
 @click.option("--to", "after", required=True, metavar="RELEASE", help="What it is compared with.")
 @click.option("--output-format", type=click.Choice(("text", "json")), default="text", show_default=True)
-@click.option("--select", multiple=True, metavar="RULES", help="Only these rules.")
-@click.option("--ignore", multiple=True, metavar="RULES", help="Not these rules.")
+@click.option("--select", multiple=True, metavar="RULES", shell_complete=complete_rules, help="Only these rules.")
+@click.option("--ignore", multiple=True, metavar="RULES", shell_complete=complete_rules, help="Not these rules.")
 @click.option(
     "--payer", type=click.Choice(PAYER_CLASSES), help="The payer class of every claim, whatever the file says."
 )
@@ -637,3 +646,4 @@ def code(code: str, on: dt.date | None, payer: str | None) -> int:
 
 cli.add_command(codesets)
 cli.add_command(ui)
+cli.add_command(completion)

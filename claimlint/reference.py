@@ -1,4 +1,7 @@
-"""The reference pages in docs/, written from the schema and the rules: `python -m claimlint.reference docs`."""
+"""What is written from the schema, the rules and the command line: `python -m claimlint.reference docs`.
+
+The reference pages and manual pages in docs/, and the list of rules that shells complete.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from claimlint import engine, examples, lines, registers, vocabulary
+from claimlint import cli_completion, engine, examples, lines, manpages, registers, vocabulary
 from claimlint.config import EXTEND, KEYS, LISTS, Key
 from claimlint.reports import rules as rule_pages
 from claimlint.rules import shipped
@@ -35,8 +38,9 @@ _KINDS: dict[object, str] = {
 
 
 def pages() -> dict[str, str]:
-    """File name → Markdown text of every generated page."""
-    return {"columns.md": _columns(), "configuration.md": _configuration()} | _rules()
+    """File name → text of every generated page."""
+    manual = {f"man/{name}": text for name, text in manpages.pages().items()}
+    return {"columns.md": _columns(), "configuration.md": _configuration()} | _rules() | manual
 
 
 def _configuration() -> str:
@@ -55,8 +59,8 @@ def _configuration() -> str:
         f'`extend = "FILE"`: {EXTEND.about[0].lower()}{EXTEND.about[1:]}',
         "",
         "Rules are chosen by code (`COD132`), prefix of a code (`COD`, `COD1`), name (`missing-therapy-modifier`), "
-        "family (`coding`), SNIP type (`snip4`) or `all`. In patterns `*` stands for any text, also with folders in it, "
-        "and `?` for one character; payers and claims are compared without regard to case.",
+        "family (`coding`), SNIP type (`snip4`) or `all`. In patterns `*` stands for any text, also with folders in "
+        "it, and `?` for one character; payers and claims are compared without regard to case.",
         "",
     ]
     for name, keys in KEYS.items():
@@ -159,10 +163,17 @@ def _rules() -> dict[str, str]:
     return {"rules/README.md": rule_pages.index(rules)} | listed
 
 
+def completions() -> str:
+    """The text of `cli_completion.INDEX`."""
+    return "".join(f"{r.code} {r.name} {r.family}\n" for r in shipped().values())
+
+
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    (folder / "rules").mkdir(parents=True, exist_ok=True)
-    for stale in (folder / "rules").glob("*.md"):
-        stale.unlink()
+    for kind in ("rules", "man"):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        for stale in (folder / kind).iterdir():
+            stale.unlink()
     for name, text in pages().items():
         (folder / name).write_text(text, encoding="utf-8")
+    cli_completion.INDEX.write_text(completions(), encoding="utf-8")

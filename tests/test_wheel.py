@@ -40,3 +40,4 @@ def test_an_installed_wheel_finds_its_codesets(tmp_path: Path) -> None:
         cwd=home, env=clean, capture_output=True, check=True,
     )  # fmt: skip
     assert str(home) in where.stdout.decode()
+    assert ".TH" in (home / "share" / "man" / "man1" / "claimlint-check.1").read_text()

@@ -69,7 +69,8 @@ def _full(f: Finding, width: int | None) -> str:
         f"{gutter}--> {where}" + (f" ({shown(element)})" if element else ""),
     ]
     if f.place.excerpt:
-        text, start, end = _window(f.place.excerpt, *f.place.mark, min(_WIDTH, (width or _WIDTH) - len(gutter) - 5))
+        room = _WIDTH if width is None else min(_WIDTH, width - len(gutter) - 5)
+        text, start, end = _window(f.place.excerpt, *f.place.mark, room)
         bar = click.style("|", fg="blue")
         lines += [
             f"{gutter} {bar}",

@@ -1,0 +1,40 @@
+"""What the site has beside the pages of docs/: pages that stand elsewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parents[2]
+# Pages that stand beside what they are about, and their names on the site.
+ELSEWHERE = {
+    "../codesets/payers/README.md": "payer-packs.md",
+    "../codesets/SOURCES.md": "codeset-sources.md",
+    "../samples/README.md": "samples.md",
+    "../CHANGELOG.md": "changelog.md",
+}
+_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((\.\./[^)#]+)(#[^)]*)?\)")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Take in the pages that stand elsewhere."""
+    for where, name in ELSEWHERE.items():
+        text = (ROOT / where.removeprefix("../")).read_text(encoding="utf-8")
+        files.append(File.generated(config, name, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Links out of docs/ lead to the page on the site, or where that has none, become plain text."""
+    if page.file.src_uri.count("/"):
+        return markdown
+
+    def link(found: re.Match[str]) -> str:
+        text, where, anchor = found.groups()
+        return f"[{text}]({ELSEWHERE[where]}{anchor or ''})" if where in ELSEWHERE else text
+
+    return _LINK.sub(link, markdown)
