@@ -108,3 +108,14 @@ def test_a_notebook_shows_what_is_at_risk(tmp_path: Path) -> None:
     assert "at risk" in shown
     assert "&lt;B&gt;X" in shown
     assert "<b>X" not in shown
+
+
+def test_the_notebook_of_the_examples_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = SAMPLES.parent / "docs" / "examples" / "worklist.ipynb"
+    monkeypatch.chdir(notebook.parent)
+    names: dict[str, object] = {}
+    cells = [cell for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == "code"]
+    for cell in cells:
+        exec("".join(cell["source"]), names)
+    assert len(cells) == 4
+    assert isinstance(names["report"], claimlint.Report)

@@ -78,7 +78,7 @@ def _full(f: Finding, width: int | None) -> str:
             f"{gutter} {bar} {' ' * start}" + click.style("^" * max(1, end - start), fg=_COLOURS[f.severity]),
         ]
     if said := about(f):
-        lines.append(f"{gutter} = {said}")
+        lines.append(_wrapped(f"{gutter} = {said}", width, len(gutter)))
     lines.append(_wrapped(f"{gutter} = " + click.style("do: ", bold=True) + shown(f.hint), width, len(gutter)))
     if f.fix:
         option = "--fix" if f.fix.safe else "--unsafe-fixes"
