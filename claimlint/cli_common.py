@@ -15,6 +15,7 @@ import click
 
 if TYPE_CHECKING:
     from claimlint.config import Config
+    from claimlint.rules import Rule
 
 _MADE = ("state",)  # files that a run may make
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -145,3 +146,13 @@ def replace_file(path: Path, pieces: Iterable[bytes], mode: int) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def find_rules(selector: str) -> list[Rule]:
+    """Rules by code, prefix of a code, name, family or SNIP type. Raises click.UsageError for none."""
+    from claimlint.scope import UnknownRule, find
+
+    try:
+        return find(selector)
+    except UnknownRule as error:
+        raise click.UsageError(str(error)) from None

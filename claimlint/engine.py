@@ -324,8 +324,7 @@ class Run:
         table, options, given = numbered(self._shelf.part(number)), self._options, self._given
         if options.first_day and self._first:
             table, options, given = _moved(table, options, given, options.first_day - self._first)
-        payers = {n: own for n, (name, _) in self._reads.items() if (own := options.scope.payer(name))}
-        table = enrich(table, options, given, payers)
+        table = enrich(table, options, given, options.scope.payers(self._reads))
         groups = self._shelf.groups if self._shelf.parts > 1 else ()
         spanning = [in_groups(group, self._shelf.spanning(group)).alias(spans(group)) for group in groups]
         table = table.with_columns(spanning)
@@ -383,30 +382,10 @@ class Run:
             not_checked.setdefault(record, 0)
         return by_read(evaluation.hits())
 
-    def _told(self, name: str, found: list[Finding]) -> list[Finding]:
-        """What readers found of a file, without what is not told of it."""
-        result = []
-        for code in dict.fromkeys(f.code for f in found):
-            own = [f for f in found if f.code == code]
-            if not self._options.scope.concerns(code):
-                result += own
-                continue
-            hits = pl.DataFrame(
-                [(at, 0, f.claim_id, None, None, f.severity) for at, f in enumerate(own)],
-                dict(
-                    zip(
-                        ("at", "file_no", "claim_id", "payer_class", "payer", "severity"),
-                        (pl.Int64, pl.Int64, *[pl.String] * 4),
-                        strict=True,
-                    )
-                ),
-                orient="row",
-            )
-            chosen = self._options.rules is None or code in self._options.rules
-            kept, suppressed = self._options.scope.told(code, hits, {0: name}, self._options.as_of, chosen=chosen)
-            self._suppressed.update(suppressed)
-            result += [replace(own[at], severity=severity) for at, severity in kept.iter_rows()]
-        return result
+    def _told(self, name: str, found: Iterable[Finding]) -> list[Finding]:
+        kept, suppressed = self._options.scope.told_of_readers(found, name, self._options.as_of, self._options.rules)
+        self._suppressed.update(suppressed)
+        return kept
 
     def _found(self, hits: list[tuple[int, bytes]]) -> Sequence[Finding]:
         """Everything found, each at its place, in the order of files, lines and columns."""
@@ -419,7 +398,7 @@ class Run:
         def found(number: int) -> list[Finding]:
             name, made = self._reads[number]
             problems = [p for p in (*made.problems, *repeated.get(name, ())) if p.code in wanted]
-            result = self._told(name, list(of_reader(name, problems, rules)))
+            result = self._told(name, of_reader(name, problems, rules))
             if mine := by_read.pop(number, None):
                 result += located(
                     (row for each in mine for row in unpacked(each)), name, made, rules, show_phi=self._options.show_phi

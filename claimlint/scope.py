@@ -11,8 +11,8 @@ import difflib
 import fnmatch
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import polars as pl
 
 from claimlint import ClaimlintError
 from claimlint.config import Config, ConfigError, Entry
-from claimlint.findings import SEVERITIES, Severity
+from claimlint.findings import SEVERITIES, Finding, Severity
 from claimlint.rules import Rule, all_rules
 
 
@@ -95,9 +95,12 @@ class Scope:
         """The rules that speak somewhere, whether they are chosen or not."""
         return {code for each in self.overrides for code in each.select}
 
-    def payer(self, name: str) -> str | None:
-        """The payer class of all claims of a file, if an override sets one: the last one does."""
-        return next((o.payer for o in reversed(self.overrides) if o.payer and self._is(name, o.paths)), None)
+    def payers(self, reads: Mapping[int, tuple[str, object]]) -> dict[int, str]:
+        """The payer classes that overrides set for the claims of files, by the number of their read: the last holds."""
+        found = {
+            n: o.payer for o in self.overrides if o.payer for n, (name, _) in reads.items() if self._is(name, o.paths)
+        }
+        return {number: payer for number, payer in found.items() if payer}
 
     def mapping(self, name: str) -> dict[str, str]:
         """The CSV headings that overrides give for a file."""
@@ -149,6 +152,25 @@ class Scope:
         ).filter("speaks")
         kept = seen.filter(pl.col("by").is_null()).select("at", "severity")
         return kept, Counter(seen["by"].drop_nulls().to_list())
+
+    def told_of_readers(
+        self, found: Iterable[Finding], name: str, as_of: dt.date, rules: Sequence[str] | None
+    ) -> tuple[list[Finding], Counter[int]]:
+        """As `told`, of findings that readers made of a file; `rules` are those chosen (none: all)."""
+        result, suppressed = list[Finding](), Counter[int]()
+        for each in found:
+            if not self.concerns(each.code):
+                result.append(each)
+                continue
+            hits = pl.DataFrame(
+                {"at": [0], "file_no": [0], "claim_id": [each.claim_id], "severity": [each.severity]},
+                {"at": pl.Int64, "file_no": pl.Int64, "claim_id": pl.String, "severity": pl.String},
+            ).with_columns(pl.lit(None, pl.String).alias(column) for column in ("payer_class", "payer"))
+            chosen = rules is None or each.code in rules
+            kept, set_aside = self.told(each.code, hits, {0: name}, as_of, chosen=chosen)
+            suppressed.update(set_aside)
+            result += [replace(each, severity=severity) for severity in kept["severity"]]
+        return result, suppressed
 
     def concerns(self, code: str) -> bool:
         """Whether anything is said of a rule."""

@@ -221,9 +221,10 @@ def _linter(job: _Job, known: dict[int, _File]) -> Any:
 
     def run(found: pa.Table) -> pa.Table:
         job.begin()
-        table = enrich(numbered_rows(_frames(found)), job.options, job.given)
+        reads = _reads(known)
+        table = enrich(numbered_rows(_frames(found)), job.options, job.given, job.options.scope.payers(reads))
         table = table.with_columns(pl.lit(True).alias(spans(group)) for group in job.groups)
-        evaluation = Evaluation(table, _reads(known), job.given, job.options)
+        evaluation = Evaluation(table, reads, job.given, job.options)
         for rule in job.rules():
             evaluation.add(rule, pl.lit(False) if rule.across else None)
         evaluation.run()
@@ -265,12 +266,15 @@ def _placer(job: _Job, known: dict[int, _File]) -> Any:
         job.begin()
         file = known[files["file_no"][0].as_py()]
         every, wanted = rules.all_rules(), {rule.code for rule in job.rules()}
+        scope, as_of, chosen = job.options.scope, job.options.as_of, job.options.rules
         if file.failed:
-            return _rows(FINDINGS, [_record(file_finding(file.name, *file.failed, every))])
+            told = scope.told_of_readers([file_finding(file.name, *file.failed, every)], file.name, as_of, chosen)[0]
+            return _rows(FINDINGS, [_record(each) for each in told])
         made = read_bytes(files["content"][0].as_py(), file.name, job.options)
         assert isinstance(made, Read)
         problems: list[Problem] = [*made.problems, *repeated.get(file.name, ())]
-        found = list(of_reader(file.name, (p for p in problems if p.code in wanted), every))
+        of_readers = of_reader(file.name, (p for p in problems if p.code in wanted), every)
+        found = scope.told_of_readers(of_readers, file.name, as_of, chosen)[0]
         rows = (row for each in hits["payload"].to_pylist() for row in unpacked(each))
         found += located(rows, file.name, made, every, show_phi=job.options.show_phi)
         return _rows(FINDINGS, [_record(each) for each in found])

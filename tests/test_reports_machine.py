@@ -19,7 +19,7 @@ import junitparser
 import pytest
 from lxml import etree
 
-from claimlint import cli, reports
+from claimlint import cli_check, reports
 from claimlint.findings import Finding, Findings, Report
 from claimlint.readers import Place
 from claimlint.reports import sarif
@@ -173,7 +173,7 @@ def of_many(tmp_path_factory: pytest.TempPathFactory) -> Reports:
 
 
 def test_formats_are_those_of_the_command_line() -> None:
-    assert cli.FORMATS == reports.FORMATS
+    assert cli_check.FORMATS == reports.FORMATS
     assert set(reports.ENDINGS.values()) <= set(reports.FORMATS)
     documented = (Path(__file__).parents[1] / "docs" / "reports.md").read_text()
     assert [form for form in reports.FORMATS if f"`{form}`" not in documented] == []

@@ -1,0 +1,482 @@
+"""The commands that lint: `check`, `rerun` and `what-changes`. Polars is imported once a run begins."""
+
+from __future__ import annotations
+
+import collections
+import datetime as dt
+import io
+import os
+import shutil
+import sys
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from claimlint import ClaimlintError
+from claimlint.cli_common import FILE, Date, configured, replace_file, use_configuration
+from claimlint.cli_completion import paths as complete_paths
+from claimlint.cli_completion import rules as complete_rules
+from claimlint.config import PAYER_CLASSES
+
+if TYPE_CHECKING:
+    from claimlint.config import Config
+    from claimlint.findings import Finding, Report
+    from claimlint.inputs import Options as EngineOptions
+    from claimlint.inputs import Progress
+    from claimlint.manifest import Inputs
+
+_MADE = click.Path(dir_okay=False, path_type=Path)
+# Those of `reports.FORMATS`, which would import Polars.
+FORMATS = ("full", "concise", "json", "jsonl", "sarif", "junit", "github", "gitlab", "csv", "xlsx", "html")
+_RANK = {"error": 3, "warning": 2, "info": 1, "never": 9}
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, shell_complete=complete_paths)
+@click.option(
+    "--output-format",
+    "output_formats",
+    type=click.Choice(FORMATS),
+    multiple=True,
+    help="May be given several times, with an -o for each.  [default: that of -o's ending, or full]",
+)
+@click.option(
+    "-o",
+    "--output-file",
+    "output_files",
+    type=click.Path(dir_okay=False, path_type=Path),
+    multiple=True,
+    help="Write the report here.",
+)
+@click.option(
+    "--format", "input_format", type=click.Choice(("csv", "x12", "xml")), help="Do not sniff the input format."
+)
+@click.option(
+    "--select",
+    multiple=True,
+    metavar="RULES",
+    shell_complete=complete_rules,
+    help="Only these rules: codes, prefixes, names or families.",
+)
+@click.option("--ignore", multiple=True, metavar="RULES", shell_complete=complete_rules, help="Not these rules.")
+@click.option("--extend-select", multiple=True, metavar="RULES", shell_complete=complete_rules, help="These rules too.")
+@click.option(
+    "--severity",
+    type=click.Choice(("error", "warning", "info")),
+    default="info",
+    show_default=True,
+    help="The least severe finding to show.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(("error", "warning", "info", "never")),
+    default="error",
+    show_default=True,
+    help="The least severe finding that makes the exit status 1.",
+)
+@click.option(
+    "--payer", type=click.Choice(PAYER_CLASSES), help="The payer class of every claim, whatever the file says."
+)
+@click.option("--as-of", type=Date(), help="The date that counts as today.  [default: today]")
+@click.option("--map", "map_file", type=FILE, help='TOML file of CSV headings: "Your Heading" = "column".')
+@click.option("--authorizations", type=FILE, help="Register of prior authorizations (CSV).")
+@click.option("--documentation", type=FILE, help="Register of session documentation (CSV).")
+@click.option("--fees", type=FILE, help="Fee schedule (CSV).")
+@click.option(
+    "--history", type=FILE, multiple=True, help="An earlier export: its lines count, and have no findings themselves."
+)
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Remember here what was linted and found: read only new files, tell only what is new.",
+)
+@click.option("--baseline", type=FILE, help="Findings in this file are known and not told again.")
+@click.option("--write-baseline", type=_MADE, help="Write all findings of this run there, as known from now on.")
+@click.option("--prune-baseline", is_flag=True, help="Take out of --baseline what was not found any more.")
+@click.option("--manifest", type=_MADE, help="Write there what was checked and with what; see `claimlint rerun`.")
+@click.option("--show-settings", is_flag=True, help="Say what holds, and where that is from; lint nothing.")
+@click.option("--fix", is_flag=True, help="Write corrected copies (NAME.fixed.EXT) of what can safely be corrected.")
+@click.option("--unsafe-fixes", is_flag=True, help="Correct too what may not be what was meant; look at it before use.")
+@click.option("--diff", is_flag=True, help="Show what --fix would change, without patient data, and write nothing.")
+@click.option("--fix-to", type=click.Path(file_okay=False, path_type=Path), help="A folder for the corrected copies.")
+@click.option("--in-place", is_flag=True, help="Overwrite the files with their corrected copies.")
+@click.option("--stdin-filename", default="-", help="What to call the claims given on standard input (-).")
+@click.option("--statistics", is_flag=True, help="Count findings by rule instead of listing them.")
+@click.option("--show-phi", is_flag=True, help="Show patient names, member ids and birth dates in excerpts.")
+@click.option("-q", "--quiet", is_flag=True, help="No summary and no notices.")
+@click.option("-v", "--verbose", is_flag=True, help="List every rule that was not checked.")
+@configured
+def check(paths: tuple[str, ...], **options: Any) -> int:
+    """Lint claim files, folders, globs or - (standard input): CSV, 837P or X12-like XML.
+
+    With --fix (or any of its kin) the report is that of the corrected files.
+
+    Exit status: 0 nothing at or above --fail-on, 1 findings (or, with --diff, corrections), 2 could not run.
+    """
+    from claimlint import engine
+    from claimlint.manifest import Inputs
+    from claimlint.sources import is_input, total_size
+
+    options["outputs"] = _outputs(options["output_formats"], options["output_files"])
+    for output in options["output_files"]:
+        if not output.parent.is_dir():
+            raise click.UsageError(f"there is no folder {output.parent} for the report")
+        if is_input(output, paths):
+            raise click.UsageError(f"{output} is an input; the report must go to another file")
+    if "-" in paths and (paths.count("-") > 1 or sys.stdin is None or sys.stdin.isatty()):
+        raise click.UsageError("- means standard input: give it once, and pipe a claim file into it")
+    options["as_of"] = options["as_of"] or dt.date.today()
+    told = replace(_engine_options(options, click.get_current_context().obj), expected_bytes=total_size(paths))
+    if options["show_settings"]:
+        from claimlint.reports import settings
+
+        click.echo(settings.render(click.get_current_context(), options, told))
+        return 0
+    fixing = any(options[name] for name in ("fix", "unsafe_fixes", "diff", "fix_to", "in_place"))
+    if options["state"]:
+        if fixing or "-" in paths:
+            raise click.UsageError("--state goes with neither corrections nor standard input (-)")
+        return _check_new(paths, told, options)
+    if fixing:
+        left = _fix(paths, told, options)
+        if options["diff"] or left is None:
+            return int(left is None)
+        report = left
+    else:
+        inputs = Inputs()
+        with _with_progress(told, options["quiet"]) as told:
+            found = engine.claim_files(paths, told)
+            report = engine.check_sources(inputs.watched(found) if options["manifest"] else found, told)
+        if options["manifest"]:
+            _write_manifest(paths, options, inputs, report)
+    return _tell(report, options)
+
+
+def _engine_options(options: dict[str, Any], config: Config) -> EngineOptions:
+    """What the engine is told, by a command's options and the configuration."""
+    from claimlint import engine
+    from claimlint.scope import of_config
+
+    return engine.Options(
+        as_of=options["as_of"],
+        payer=options["payer"],
+        mapping=_mapping(options["map_file"]),
+        authorizations=options["authorizations"],
+        documentation=options["documentation"],
+        fees=options["fees"],
+        history=options["history"],
+        rules=_selection(options["select"], options["ignore"], options.get("extend_select", ())),
+        scope=of_config(config),
+        show_phi=options.get("show_phi", False),
+        stdin_filename=options.get("stdin_filename", "-"),
+        input_format=options.get("input_format"),
+    )
+
+
+def _with_baseline(report: Report, options: dict[str, Any]) -> Report:
+    """The report without what is known; the baselines written that were asked for."""
+    from claimlint import baseline
+
+    path: Path | None = options["baseline"]
+    if options["prune_baseline"] and not path:
+        raise click.UsageError("--prune-baseline needs --baseline FILE")
+    if new := options["write_baseline"]:
+        made = baseline.of(report.findings)
+        replace_file(new, [baseline.written(made).encode()], 0o600)
+        report = replace(report, notes=[*report.notes, f"{new}: written; what it has is known from now on"])
+        return baseline.compared(report, made, new)[0]
+    if path:
+        report, left = baseline.compared(report, baseline.load(path), path)
+        if options["prune_baseline"]:
+            replace_file(path, [baseline.written(left).encode()], 0o600)
+    return report
+
+
+def _write_manifest(paths: tuple[str, ...], options: dict[str, Any], inputs: Inputs, report: Report) -> None:
+    """Write what was checked and with what."""
+    import json
+
+    from claimlint import manifest
+
+    told = click.get_current_context().obj
+    given = [options[key] for key in ("authorizations", "documentation", "fees")]
+    if isinstance(options["map_file"], Path):
+        given.append(options["map_file"])
+    named = [path for path in (*given, *options["history"], told.path) if path]
+    made = manifest.of_run(_arguments(paths, options), inputs.files, named, report)
+    replace_file(options["manifest"], [json.dumps(made, indent=1).encode(), b"\n"], 0o600)
+
+
+@contextmanager
+def _with_progress(told: EngineOptions, quiet: bool) -> Iterator[EngineOptions]:
+    """The options with a progress bar, if there is a terminal to show it on: files, claims, rate and time left."""
+    if quiet or not sys.stderr.isatty():
+        yield told
+        return
+    began = time.monotonic()
+    with click.progressbar(length=1000, file=sys.stderr, item_show_func=lambda text: text) as bar:
+
+        def show(now: Progress) -> None:
+            rate = now.claims / max(time.monotonic() - began, 0.001)
+            text = f"{now.files:,} files, {now.claims:,} claims, {rate:,.0f} claims/s"
+            bar.update(max(int(now.done * 1000) - bar.pos, 0), text)
+
+        yield replace(told, progress=show)
+
+
+def _tell(report: Report, options: dict[str, Any]) -> int:
+    """Write the report without what is known; the exit status."""
+    from claimlint.findings import where
+
+    report = _with_baseline(report, options)
+    failing = any(_RANK[f.severity] >= _RANK[options["fail_on"]] for f in report.findings)
+    if options["severity"] != "info":
+        report.findings = where(report.findings, lambda f: _RANK[f.severity] >= _RANK[options["severity"]])
+    _write(report, options)
+    return int(failing)
+
+
+def _check_new(paths: tuple[str, ...], told: EngineOptions, options: dict[str, Any]) -> int:
+    """Lint what earlier runs have not, and tell what they have not told."""
+    from claimlint import engine
+    from claimlint.state import State
+
+    with closing(State(options["state"], told)) as state:
+        with _with_progress(told, options["quiet"]) as told:
+            found = state.unknown(engine.claim_files(paths, told))
+            report = engine.check_sources(found, told, may_be_none=True)
+        report = state.keep(report)
+        status = _tell(report, options)
+        state.told()
+    return status
+
+
+def _fix(paths: tuple[str, ...], told: EngineOptions, options: dict[str, Any]) -> Report | None:
+    """Correct the files and write the copies: what is left to report. With --diff, show them: None if there are any."""
+    from claimlint import fixes
+    from claimlint.engine import claim_files
+
+    to, in_place = options["fix_to"], options["in_place"]
+    if to and in_place:
+        raise click.UsageError("--fix-to and --in-place exclude each other")
+    if "-" in paths and not (to or options["diff"]):
+        raise click.UsageError("what comes from standard input (-) has no place for its copy; give --fix-to FOLDER")
+    unsafe, least = options["unsafe_fixes"], _RANK[options["severity"]]
+
+    def wanted(found: Finding) -> bool:
+        return found.fix is not None and (found.fix.safe or unsafe) and _RANK[found.severity] >= least
+
+    report, corrected = fixes.run(list(claim_files(paths, told)), told, wanted)
+    made = [each for each in corrected if each.done]
+    if options["diff"]:
+        for each in made:
+            click.echo("\n".join(fixes.diff(each)))
+        return None if made else report
+    try:
+        targets = [fixes.target(each, to, in_place=in_place) for each in made]
+        if clash := next((t for t in targets if targets.count(t) > 1), None):
+            raise ValueError(f"{clash} would be the copy of two files; correct them one after the other")
+    except ValueError as error:
+        raise ClaimlintError(str(error)) from None
+    for each, path in zip(made, targets, strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        original = Path(each.source.name)
+        replace_file(path, [each.data], original.stat().st_mode & 0o777 if original.is_file() else 0o600)
+    if not options["quiet"]:
+        for each, path in zip(made, targets, strict=True):
+            counts = collections.Counter(f.code for f in each.done)
+            what = ", ".join(f"{code} {count}" for code, count in sorted(counts.items()))
+            click.echo(f"fixed: {each.source.name}: {what}; corrected: {path}", err=True)
+        for each in corrected:
+            for finding, why in each.left:
+                where = f"{each.source.name}:{finding.place.line}"
+                click.echo(f"not fixed: {where}: {finding.code}: {why}", err=True)
+    return report
+
+
+def _write(report: Report, options: dict[str, Any]) -> None:
+    """The reports to standard output or, whole or not at all, to files that only their owner may read."""
+    from claimlint import reports
+
+    if not options["quiet"]:
+        for note in report.notes:
+            click.echo(f"note: {note}", err=True)
+    style = reports.Style(statistics=options["statistics"], quiet=options["quiet"], verbose=options["verbose"])
+    for form, output in options["outputs"]:
+        if output is None:
+            terminal = sys.stdout.isatty()
+            seen = replace(
+                style,
+                colour=terminal and not os.environ.get("NO_COLOR"),
+                width=shutil.get_terminal_size().columns if terminal else None,
+            )
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(errors="backslashreplace")
+            for piece in reports.render(report, form, seen):
+                if isinstance(piece, str):
+                    sys.stdout.write(piece)
+                else:
+                    sys.stdout.buffer.write(piece)
+        elif output.exists() and not output.is_file():  # /dev/stdout or a pipe: there is nothing to replace
+            with output.open("wb") as file:
+                file.writelines(reports.encoded(reports.render(report, form, style)))
+        else:
+            pieces = reports.render(report, form, replace(style, output=output))
+            replace_file(output, reports.encoded(pieces), 0o600)
+
+
+def _outputs(formats: Sequence[str], files: Sequence[Path]) -> list[tuple[str, Path | None]]:
+    """Each report's format and file, none for standard output."""
+    from claimlint.reports import ENDINGS
+
+    if len(formats) > 1 and len(formats) != len(files):
+        raise click.UsageError("several --output-format need as many -o, in their order")
+    if len(set(files)) < len(files):
+        raise click.UsageError("two reports cannot go to one file")
+    told = formats or [ENDINGS.get(file.suffix.lower(), "full") for file in files] or ["full"]
+    if len(told) == 1 and len(files) > 1:
+        raise click.UsageError("several -o need as many --output-format, or none if their endings tell")
+    outputs = list(zip_longest(told, files))
+    if ("xlsx", None) in outputs:
+        raise click.UsageError("a workbook goes to a file; give -o FILE.xlsx")
+    return outputs
+
+
+def _mapping(path: Path | dict[str, str] | None) -> dict[str, str]:
+    """The user's headings: of a file, or as the configuration has them."""
+    if not isinstance(path, Path):
+        return path or {}
+    try:
+        return headings(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise click.UsageError(f"{path}: {error}") from None
+
+
+def headings(text: str) -> dict[str, str]:
+    """CSV headings and the columns that they mean, from TOML. Raises ValueError for what is none."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f'{error}; write lines such as "Your Heading" = "column"') from None
+    wrong = [key for key, value in table.items() if not isinstance(value, str)]
+    if wrong:
+        raise ValueError(f"{wrong[0]!r} must be given a column's name in quotes")
+    return table
+
+
+def _selection(select: Sequence[str], ignore: Sequence[str], extend: Sequence[str]) -> tuple[str, ...] | None:
+    """The codes to run, None for all."""
+    from claimlint.rules import all_rules
+    from claimlint.scope import UnknownRule, codes
+
+    if not (select or ignore or extend):
+        return None
+    try:
+        chosen = set(codes(select) if select else all_rules()) - set(codes(ignore)) | set(codes(extend))
+    except UnknownRule as error:
+        raise click.UsageError(str(error)) from None
+    return tuple(code for code in all_rules() if code in chosen)
+
+
+_OF_RUN = (
+    "input_format", "select", "ignore", "extend_select", "payer", "as_of", "map_file", "authorizations",
+    "documentation", "fees", "history", "stdin_filename", "show_phi",
+)  # fmt: skip
+
+
+def _arguments(paths: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
+    """The command line of a run, as its manifest has it."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, tuple | list):
+            return [plain(each) for each in value]
+        return value if isinstance(value, dict | bool | None) else str(value)
+
+    context = click.get_current_context()
+    told = {"paths": paths, "config": context.obj.path, "isolated": context.meta["isolated"]}
+    return {key: plain(value) for key, value in (told | {key: options[key] for key in _OF_RUN}).items()}
+
+
+@click.command()
+@click.argument("manifest_file", type=FILE, metavar="MANIFEST")
+@click.option("-o", "--output-file", type=_MADE, help="Write the report of the new run there, as JSON.")
+def rerun(manifest_file: Path, output_file: Path | None) -> int:
+    """Run again what a manifest (`check --manifest`) tells, in the same folder, and compare.
+
+    Exit status: 0 the same report, 1 it differs or what it was made from does, 2 could not run.
+    """
+    from claimlint import engine, manifest, reports
+
+    before = manifest.load(manifest_file)
+    told = before["arguments"]
+    if "-" in told["paths"]:
+        raise click.UsageError("the run read standard input (-), which is not there any more")
+    options = {key: told[key] for key in _OF_RUN} | {"as_of": dt.date.fromisoformat(told["as_of"])}
+    for key in ("authorizations", "documentation", "fees"):
+        options[key] = Path(options[key]) if options[key] else None
+    options["history"] = tuple(Path(each) for each in options["history"])
+    if isinstance(options["map_file"], str):
+        options["map_file"] = Path(options["map_file"])
+    config = use_configuration(Path(told["config"]) if told["config"] else None, isolated=told["isolated"])
+    run = _engine_options(options, config)
+    inputs = manifest.Inputs()
+    report = engine.check_sources(inputs.watched(engine.claim_files(told["paths"], run)), run)
+    named = [Path(each["name"]) for each in before["given"]]
+    after = manifest.of_run(told, inputs.files, [path for path in named if path.is_file()], report)
+    if output_file:
+        replace_file(output_file, reports.encoded(reports.render(report, "json", reports.Style())), 0o600)
+    for line in (found := manifest.differences(before, after)):
+        click.echo(line)
+    if not found:
+        count = f"{report.summary['claims_read']:,} claims, {len(report.findings):,} findings"
+        click.echo(f"the same report, byte for byte, as on {before['finished']}: {count}")
+    return int(bool(found))
+
+
+@click.command("what-changes")
+@click.argument("paths", nargs=-1, required=True, shell_complete=complete_paths)
+@click.option("--from", "before", required=True, metavar="RELEASE", help="What is compared: see above.")
+@click.option("--to", "after", required=True, metavar="RELEASE", help="What it is compared with.")
+@click.option("--output-format", type=click.Choice(("text", "json")), default="text", show_default=True)
+@click.option("--select", multiple=True, metavar="RULES", shell_complete=complete_rules, help="Only these rules.")
+@click.option("--ignore", multiple=True, metavar="RULES", shell_complete=complete_rules, help="Not these rules.")
+@click.option(
+    "--payer", type=click.Choice(PAYER_CLASSES), help="The payer class of every claim, whatever the file says."
+)
+@click.option("--as-of", type=Date(), help="The date that counts as today.  [default: today]")
+@click.option("--map", "map_file", type=FILE, help='TOML file of CSV headings: "Your Heading" = "column".')
+@click.option("--authorizations", type=FILE, help="Register of prior authorizations (CSV).")
+@click.option("--documentation", type=FILE, help="Register of session documentation (CSV).")
+@click.option("--fees", type=FILE, help="Fee schedule (CSV).")
+@click.option("--history", type=FILE, multiple=True, help="An earlier export: its lines count.")
+@configured
+def what_changes(paths: tuple[str, ...], before: str, after: str, **options: Any) -> int:
+    """Lint the same claims twice, and report what will start or stop failing.
+
+    RELEASE is a date: the claims as if the first of them were given on that day, all other dates moved with it. Or it
+    is a folder of codesets and policy packs, laid over yours; `shipped`, without what you imported and laid over; or
+    `installed`, what `check` uses.
+
+    Exit status: 0 nothing will start to fail, 1 something will, 2 could not run.
+    """
+    import json
+
+    from claimlint import changes, engine
+
+    config = click.get_current_context().obj
+    options["as_of"] = options["as_of"] or dt.date.today()
+    told = _engine_options(options, config)
+    sides = [changes.release(each, config.overlays) for each in (before, after)]
+    made = changes.compare(list(engine.claim_files(paths, told)), told, *sides)
+    text = (
+        json.dumps(made.as_dict(), indent=2) if options["output_format"] == "json" else "\n".join(changes.lines(made))
+    )
+    click.echo(text)
+    return int(any(f.severity != "info" for f in made.started))
