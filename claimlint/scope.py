@@ -97,10 +97,11 @@ class Scope:
 
     def payers(self, reads: Mapping[int, tuple[str, object]]) -> dict[int, str]:
         """The payer classes that overrides set for the claims of files, by the number of their read: the last holds."""
-        found = {
-            n: o.payer for o in self.overrides if o.payer for n, (name, _) in reads.items() if self._is(name, o.paths)
-        }
-        return {number: payer for number, payer in found.items() if payer}
+        made: dict[int, str] = {}
+        for each in self.overrides:
+            if each.payer:
+                made |= {n: each.payer for n, (name, _) in reads.items() if self._is(name, each.paths)}
+        return made
 
     def mapping(self, name: str) -> dict[str, str]:
         """The CSV headings that overrides give for a file."""
