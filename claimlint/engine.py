@@ -6,18 +6,17 @@ import datetime as dt
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
 
-from claimlint import causes, codeset, edits, lines, policy, registers, vocabulary
+from claimlint import causes, codeset, registers
 from claimlint.causes import Risk
 from claimlint.evaluation import Evaluation, spans
 from claimlint.findings import Finding, Findings, NotChecked, Report, counted, dollars, order
@@ -30,6 +29,7 @@ from claimlint.readers.slices import Sliced
 from claimlint.rules import all_rules
 from claimlint.shelf import Shelf, in_groups
 from claimlint.sources import CHANGED, Opened, Skipped, Source, SourceProblem, sources, total_size
+from claimlint.table import enrich, moved, numbered, typed
 
 _AGAIN = "get the file again; what came before the damage was linted"
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".xml": "xml", ".837": "x12", ".837p": "x12", ".x12": "x12", ".edi": "x12"}
@@ -323,7 +323,7 @@ class Run:
         """Lint a part of the lines by all rules, but for groups of lines that are in several parts."""
         table, options, given = numbered(self._shelf.part(number)), self._options, self._given
         if options.first_day and self._first:
-            table, options, given = _moved(table, options, given, options.first_day - self._first)
+            table, options, given = moved(table, options, given, options.first_day - self._first)
         table = enrich(table, options, given, options.scope.payers(self._reads))
         groups = self._shelf.groups if self._shelf.parts > 1 else ()
         spanning = [in_groups(group, self._shelf.spanning(group)).alias(spans(group)) for group in groups]
@@ -458,75 +458,6 @@ def by_read(hits: pl.DataFrame) -> list[tuple[int, bytes]]:
 
 def _counted(record: NotChecked, count: int) -> NotChecked:
     return replace(record, reason=record.reason.replace("{count}", f"{count:,}"))
-
-
-def typed(made: Read, number: int, *, past: bool) -> pl.DataFrame:
-    """A read's rows, typed, with what rules ask of the file and its number (`file_no`)."""
-    keep = [c.name for c in lines.COLUMNS if c.name in made.lines.columns]
-    raw = made.lines.select(*keep, *(pl.col(p).cast(pl.Int64) for p in lines.POSITIONS))
-    table = lines.typed(raw, lines.COLUMNS, compact_dates=made.compact_dates, day_first=made.day_first)
-    table = table.select(sorted(table.columns))  # those of all reads are alike
-    return table.with_columns(
-        pl.lit(number, pl.Int32).alias("file_no"),
-        pl.lit("pointers" in made.columns).alias("has_pointers"),
-        pl.lit(made.format).alias("form"),
-        pl.lit(past).alias("past"),
-    )
-
-
-def numbered(table: pl.DataFrame) -> pl.DataFrame:
-    """The rows numbered, those of earlier exports (`past`) first, so that of two equal lines the run's is the second.
-
-    An earlier export often holds claims of the run again, or of another earlier export: each claim counts once.
-    """
-    if table["past"].any():
-        claim = ["claim_id", "member_id"]
-        earlier, present = table.filter("past"), table.filter(~pl.col("past"))
-        earlier = earlier.join(present, on=claim, how="anti", nulls_equal=True)
-        same = [*claim, "service_line", "service_date", "procedure", "charge"]
-        earlier = earlier.unique(same, keep="first", maintain_order=True)
-        table = pl.concat([earlier, present])
-    return table.with_row_index("row")
-
-
-def _moved(
-    table: pl.DataFrame, options: Options, given: registers.Registers, by: dt.timedelta
-) -> tuple[pl.DataFrame, Options, registers.Registers]:
-    """The same care at another time: every date but that of birth moved by the same days (see `Options.first_day`)."""
-
-    def move(frame: pl.DataFrame) -> pl.DataFrame:
-        dates = [c for c, kind in frame.schema.items() if kind == pl.Date and c != "patient_birth_date"]
-        return frame.with_columns(pl.col(dates) + by)
-
-    # The fee schedule stays: like the codesets, it is what the claims are held to.
-    auths, docs = (
-        each and replace(each, table=move(each.table)) for each in (given.authorizations, given.documentation)
-    )
-    given = replace(given, authorizations=auths, documentation=docs)
-    return move(table), replace(options, as_of=options.as_of + by), given
-
-
-def enrich(
-    table: pl.DataFrame, options: Options, given: registers.Registers, payers: Mapping[int, str] = MappingProxyType({})
-) -> pl.DataFrame:
-    """The table with everything that is known about its codes, payers, authorizations and sessions joined to it.
-
-    `payers` are the payer classes of files of which that is said, by their number.
-    """
-    table = policy.classify(table)
-    if options.payer or payers:
-        own = pl.col("file_no").replace_strict(dict(payers), default=options.payer, return_dtype=pl.String)
-        if options.payer:
-            own = pl.lit(options.payer)
-        table = table.with_columns(
-            pl.coalesce(own, "payer_class").alias("payer_class"),
-            pl.when(own.is_null()).then("payer_class_conflict").alias("payer_class_conflict"),
-        )
-    table = table.join(codeset.procedure_columns(table), on="procedure", how="left", maintain_order="left")
-    table = policy.policy_columns(table, options.packs)
-    table = registers.join(table, given)
-    table = table.with_columns(vocabulary.derived(options.as_of)).with_columns(vocabulary.derived_from_derived())
-    return edits.edit_columns(table)
 
 
 def seen(reads: Sequence[tuple[str, Read]], options: Options, given: registers.Registers, view: str) -> pl.DataFrame:

@@ -1,0 +1,83 @@
+"""The service-line table: from what readers give to what rules ask of, with all that is known joined to it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+import polars as pl
+
+from claimlint import codeset, edits, lines, policy, registers, vocabulary
+from claimlint.inputs import Options
+from claimlint.readers import Read
+
+
+def typed(made: Read, number: int, *, past: bool) -> pl.DataFrame:
+    """A read's rows, typed, with what rules ask of the file and its number (`file_no`)."""
+    keep = [c.name for c in lines.COLUMNS if c.name in made.lines.columns]
+    raw = made.lines.select(*keep, *(pl.col(p).cast(pl.Int64) for p in lines.POSITIONS))
+    table = lines.typed(raw, lines.COLUMNS, compact_dates=made.compact_dates, day_first=made.day_first)
+    table = table.select(sorted(table.columns))  # those of all reads are alike
+    return table.with_columns(
+        pl.lit(number, pl.Int32).alias("file_no"),
+        pl.lit("pointers" in made.columns).alias("has_pointers"),
+        pl.lit(made.format).alias("form"),
+        pl.lit(past).alias("past"),
+    )
+
+
+def numbered(table: pl.DataFrame) -> pl.DataFrame:
+    """The rows numbered, those of earlier exports (`past`) first, so that of two equal lines the run's is the second.
+
+    An earlier export often holds claims of the run again, or of another earlier export: each claim counts once.
+    """
+    if table["past"].any():
+        claim = ["claim_id", "member_id"]
+        earlier, present = table.filter("past"), table.filter(~pl.col("past"))
+        earlier = earlier.join(present, on=claim, how="anti", nulls_equal=True)
+        same = [*claim, "service_line", "service_date", "procedure", "charge"]
+        earlier = earlier.unique(same, keep="first", maintain_order=True)
+        table = pl.concat([earlier, present])
+    return table.with_row_index("row")
+
+
+def moved(
+    table: pl.DataFrame, options: Options, given: registers.Registers, by: dt.timedelta
+) -> tuple[pl.DataFrame, Options, registers.Registers]:
+    """The same care at another time: every date but that of birth moved by the same days (see `Options.first_day`)."""
+
+    def move(frame: pl.DataFrame) -> pl.DataFrame:
+        dates = [c for c, kind in frame.schema.items() if kind == pl.Date and c != "patient_birth_date"]
+        return frame.with_columns(pl.col(dates) + by)
+
+    # The fee schedule stays: like the codesets, it is what the claims are held to.
+    auths, docs = (
+        each and replace(each, table=move(each.table)) for each in (given.authorizations, given.documentation)
+    )
+    given = replace(given, authorizations=auths, documentation=docs)
+    return move(table), replace(options, as_of=options.as_of + by), given
+
+
+def enrich(
+    table: pl.DataFrame, options: Options, given: registers.Registers, payers: Mapping[int, str] = MappingProxyType({})
+) -> pl.DataFrame:
+    """The table with everything that is known about its codes, payers, authorizations and sessions joined to it.
+
+    `payers` are the payer classes of files of which that is said, by their number.
+    """
+    table = policy.classify(table)
+    if options.payer or payers:
+        own = pl.col("file_no").replace_strict(dict(payers), default=options.payer, return_dtype=pl.String)
+        if options.payer:
+            own = pl.lit(options.payer)
+        table = table.with_columns(
+            pl.coalesce(own, "payer_class").alias("payer_class"),
+            pl.when(own.is_null()).then("payer_class_conflict").alias("payer_class_conflict"),
+        )
+    table = table.join(codeset.procedure_columns(table), on="procedure", how="left", maintain_order="left")
+    table = policy.policy_columns(table, options.packs)
+    table = registers.join(table, given)
+    table = table.with_columns(vocabulary.derived(options.as_of)).with_columns(vocabulary.derived_from_derived())
+    return edits.edit_columns(table)
