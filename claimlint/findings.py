@@ -11,7 +11,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import polars as pl
 
@@ -20,6 +20,7 @@ from claimlint.readers import Place, Unreadable
 if TYPE_CHECKING:
     from claimlint.causes import Cause, Share
 
+Order: TypeAlias = tuple[str, int, int, str, str, str, str]
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
@@ -132,9 +133,9 @@ class NotChecked:
     whole: bool
 
 
-def order(f: Finding) -> tuple[str, int, int, str, str]:
-    """How findings are sorted: by file, place, rule and message."""
-    return f.file, f.place.line, f.place.column, f.code, f.message
+def order(f: Finding) -> Order:
+    """How findings are sorted: by file, place, rule and message, then by claim and line."""
+    return f.file, f.place.line, f.place.column, f.code, f.message, f.claim_id or "", f.service_line or ""
 
 
 class Findings(Sequence[Finding]):
@@ -148,7 +149,7 @@ class Findings(Sequence[Finding]):
     def __init__(self) -> None:
         self._plain: list[Finding] = []
         self._runs: list[list[bytes]] = []
-        self._last: list[tuple[str, int, int, str, str]] = []
+        self._last: list[Order] = []
         self._count = 0
 
     def add(self, found: Sequence[Finding]) -> None:
@@ -169,7 +170,7 @@ class Findings(Sequence[Finding]):
                 return
             if run == len(self._runs):
                 self._runs.append([])
-                self._last.append(("", 0, 0, "", ""))
+                self._last.append(("", 0, 0, "", "", "", ""))
             first = bisect.bisect_left(found, self._last[run], key=order)
             own, found = found[first:], found[:first]
             for at in range(0, len(own), self._PACKED):
