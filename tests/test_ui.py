@@ -665,7 +665,7 @@ def test_files_can_be_dropped_and_taken_back(server: Server) -> None:
     )
     with page() as here:
         here.goto(server.address)
-        here.wait_for_selector("#claims")
+        here.wait_for_url(f"**{server.home}", wait_until="load")  # the script has run
         here.evaluate(drop, [["one.csv", "two.csv"], FLAGGED.decode()])
         here.evaluate(drop, [["three.csv"], "x" * (MOST + 1)])
         here.click("text=Check the claims")
