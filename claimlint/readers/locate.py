@@ -101,11 +101,12 @@ class Locator:
         if self._origin is not None:
             offset = int(self._origin[min(offset, len(self._origin) - 1)])
         begin, line, column = self._pieces[bisect.bisect_right(self._pieces, (offset, 1 << 62)) - 1]
-        first, last = (int(i) for i in np.searchsorted(self._newlines, (begin, offset)))
+        # By bisect: numpy gives the interpreter away at each search, and waits to get it back from other threads.
+        first, last = (bisect.bisect_left(self._newlines, at) for at in (begin, offset))
         if last > first:
             begin, column = int(self._newlines[last - 1]) + 1, 1
-        inside = np.searchsorted(self._continuations, offset) - np.searchsorted(self._continuations, begin)
-        return line + last - first, offset - begin - int(inside) + column
+        inside = bisect.bisect_left(self._continuations, offset) - bisect.bisect_left(self._continuations, begin)
+        return line + last - first, offset - begin - inside + column
 
     def _delimiters(self, offset: int) -> tuple[Delimiters, int]:
         for begin, stop, delimiters in reversed(self._spans):

@@ -5,6 +5,7 @@ All that is particular to a dialect is in its stylesheet in `dialects`; see docs
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import functools
 import itertools
@@ -229,7 +230,7 @@ class Places:
 
     def point(self, offset: int) -> tuple[int, int]:
         """Line and column of a byte offset."""
-        line = int(np.searchsorted(self._newlines, offset))
+        line = bisect.bisect_left(self._newlines, offset)
         begin = int(self._newlines[line - 1]) + 1
         return line + self._first - 1, len(self.text[begin:offset].decode("utf-8", "replace")) + 1
 

@@ -95,10 +95,10 @@ class _Window(xml.Places):
 
     def point(self, offset: int) -> tuple[int, int]:
         """Line and column in the file of a byte offset."""
-        line = int(np.searchsorted(self._own, offset))  # line ends of the file before it
+        line = bisect.bisect_left(self._own, offset)  # line ends of the file before it
         begin = int(self._own[line - 1]) + 1 if line else 0
-        given = np.searchsorted(self._given, offset) - np.searchsorted(self._given, begin)
-        column = len(self.text[begin:offset].decode("utf-8", "replace")) - int(given)
+        given = bisect.bisect_left(self._given, offset) - bisect.bisect_left(self._given, begin)
+        column = len(self.text[begin:offset].decode("utf-8", "replace")) - given
         return self._mark.line + line, column + (1 if line else self._mark.column)
 
 
@@ -148,10 +148,10 @@ class SlicedXml(SlicedX12):
 
         def exact(offset: int, segment: str, element: int, component: int) -> tuple[int, int, int, int]:
             piece = bisect.bisect_right(begins, offset) - 1
-            here, first = (int(n) for n in np.searchsorted(segments(), (offset, begins[piece]), "right"))
+            here, first = (bisect.bisect_right(segments(), at) for at in (offset, begins[piece]))
             at = min(part.pieces[piece][1] - 1 + here - first, len(self._lines) - 1)
             line = self._lines[at]
-            before = at - int(np.searchsorted(self._lines, line))  # segments on its line
+            before = at - bisect.bisect_left(self._lines, line)  # segments on its line
             text = part.data[segments()[max(here - 1 - before, first - 1)] : offset]
             if before > here - first and piece == len(begins) - 1:  # some are in the slice before
                 begin = self._stretches[number].piece.begin
