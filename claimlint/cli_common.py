@@ -116,8 +116,9 @@ def _settled(context: click.Context, told: Config, options: dict[str, Any]) -> d
         if name not in options or context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
             continue
         value = setting.value
+        made = key in _MADE or (key == "baseline" and options.get("write_baseline"))
         for path in value if isinstance(value, tuple) else [value]:
-            if isinstance(path, Path) and key not in _MADE and not path.is_file():
+            if isinstance(path, Path) and not made and not path.is_file():
                 raise ConfigError(f"{setting.at}: there is no file {path}")
         options[name] = tuple(value) if isinstance(value, list) else value
     return options
