@@ -211,7 +211,8 @@ def _with_baseline(report: Report, options: dict[str, Any], told: EngineOptions)
 
     unseen = set(all_rules())  # with --state, the findings in files that were not read again are there still
     if not options["state"]:
-        unseen -= {rule.code for rule in told.chosen()} - {n.code for n in report.not_checked if n.whole}
+        lacking = {n.code for n in report.not_checked if n.whole or n.enable.startswith("--")}  # a register
+        unseen -= {rule.code for rule in told.chosen()} - lacking
 
     path: Path | None = options["baseline"]
     if new := options["write_baseline"]:
