@@ -67,7 +67,13 @@ KEYS: dict[str, dict[str, Key]] = {
         "state": Key("path", "What was linted and found is remembered here; see docs on nightly runs."),
         "baseline": Key("path", "Findings in this file are known and not told again."),
     },
-    "severities": {"*": Key("text", "The severity of one rule's findings, or of those of a prefix.", SEVERITIES)},
+    "severities": {
+        "*": Key(
+            "text",
+            "The severity of one rule's findings, or of those of a prefix; what means fewer rules holds.",
+            SEVERITIES,
+        )
+    },
     "codesets": {"overlays": Key("paths", "Folders of codesets and policy packs, laid over those shipped.")},
 }
 # The tables that stand as often as they are needed.

@@ -277,3 +277,23 @@ def test_names_and_headings_stay_in_the_comments_of_what_init_writes(tmp_path: P
     (tmp_path / "b\n[x]\n.csv").write_text("\n".join([rows[0].replace("Notes", "x\x7f\x85"), *rows[1:]]) + "\n")
     assert claimlint("init", ".", cwd=tmp_path).returncode == 0
     assert tomllib.loads((tmp_path / "claimlint.toml").read_text()) == {"check": {"map": {}}}
+
+
+def test_the_narrower_severity_holds_wherever_it_stands(tmp_path: Path) -> None:
+    for text in (
+        '[severities]\nCOD103 = "info"\nCOD = "warning"\nall = "error"\n',
+        '[[override]]\nseverities = { "COD103" = "info", "COD" = "warning", "all" = "error" }\n',
+    ):
+        (tmp_path / "claimlint.toml").write_text(text)
+        ran = claimlint("check", "--as-of", "2026-02-02", "--output-format", "json", CSV, cwd=tmp_path)
+        found = {f["code"]: f["severity"] for f in json.loads(ran.stdout)["findings"]}
+        assert found.pop("COD103") == "info"
+        assert all(severity == ("warning" if code[:3] == "COD" else "error") for code, severity in found.items())
+
+
+def test_only_star_and_question_mark_stand_for_others_in_paths(tmp_path: Path) -> None:
+    (tmp_path / "week [1](a).csv").write_bytes(CSV.read_bytes())
+    (tmp_path / "week 1(a).csv").write_bytes(CSV.read_bytes())
+    (tmp_path / "claimlint.toml").write_text('[[override]]\npaths = ["week [1](?).*"]\nignore = ["all"]\n')
+    assert not codes(tmp_path, tmp_path / "week [1](a).csv")
+    assert codes(tmp_path, tmp_path / "week 1(a).csv")
