@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from claimlint import engine, shelf
+from claimlint.engine import Options
+from claimlint.examples import AS_OF
 from claimlint.generate import Plan, write_file
 from tests.test_cli import SAMPLES, claimlint
 
@@ -259,3 +262,23 @@ def test_a_damaged_manifest_is_told(tmp_path: Path) -> None:
     assert "is no baseline of claimlint" in ran.stderr
     ran = claimlint("rerun", "run.json", "-o", "run.json", cwd=tmp_path)
     assert (ran.returncode, "is an input" in ran.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("small_parts", [False, True])
+def test_rows_of_a_claim_may_stand_in_any_order(
+    small_parts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "claims.csv"
+    write_file(Plan(file, seed=5, by_rule={"AUT309": 0.2, "COD140": 0.2, "COD141": 0.2}, registers=tmp_path), 100)
+    heading, *rows = file.read_text().splitlines()
+    random.Random(3).shuffle(rows)
+    (tmp_path / "sorted.csv").write_text("\n".join([heading, *sorted(rows, reverse=True)]) + "\n")
+    (tmp_path / "shuffled.csv").write_text("\n".join([heading, *rows]) + "\n")
+    options = Options(as_of=AS_OF, authorizations=tmp_path / "authorizations.csv")
+    whole = sorted((f.code, f.fingerprint) for f in engine.check([str(file)], options).findings)
+    assert {"AUT309", "COD140", "COD141"} <= {code for code, _ in whole}
+    if small_parts:
+        monkeypatch.setattr(shelf, "MEMORY_LINES", 0)
+    for name in ("sorted.csv", "shuffled.csv"):
+        made = engine.check([str(tmp_path / name)], options)
+        assert sorted((f.code, f.fingerprint) for f in made.findings) == whole
