@@ -207,6 +207,7 @@ def test_init_looks_at_the_exports(tmp_path: Path) -> None:
         ('[[suppress]]\nrules = ["COD131"]\nreason = " "\n', ":1: this [[suppress]] has no reason"),
         ('[[suppress]]\nrules = ["COD131"]\nreason = "x"\nclaims = []\n', ":4: suppress.claims is empty"),
         ('[[override]]\npaths = []\npayer = "auto"\n', ":2: override.paths is empty"),
+        ("[[rule]]\nsnip = 99\n", ":2: rule.snip must be a number from 1 to 7"),
         ('[severities]\n\n[check.map]\n"Claim" = 3\n[check]\n', ":3: check.map must be a table of texts"),
         ('[[override]]\npaths = ["*"]\n[override.severities]\nCOX = "info"\n', ":3: there is no rule 'COX'"),
     ],
