@@ -24,6 +24,20 @@ if TYPE_CHECKING:
     Claims: TypeAlias = str | os.PathLike[str] | bytes | Frame
     Register: TypeAlias = str | os.PathLike[str] | bytes | Frame
 
+_COLUMNS = {  # of the frames of a report
+    "findings": (
+        "code", "name", "severity", "message", "hint", "file", "line", "column", "end_line", "end_column", "segment",
+        "element", "claim_id", "service_line", "procedure", "service_date", "payer_class", "charge", "snip", "carc",
+        "source", "docs", "fix", "fingerprint", "payer", "provider", "cause",
+    ),
+    "causes": (
+        "id", "code", "name", "severity", "about", "message", "hint", "claims", "charge", "claims_released",
+        "claims_released_with_those_before", "charge_released_with_those_before",
+    ),
+    "not_checked": ("code", "name", "reason", "enable", "whole"),
+    "unreadable": ("file", "claim_id", "line", "reason"),
+}  # fmt: skip
+_WHOLE = 2**53  # up to which a float tells whole numbers apart
 _UNPACKED = 4 << 30  # bytes that an archive may have in it
 
 
@@ -48,27 +62,26 @@ class Report:
     @cached_property
     def findings(self) -> pd.DataFrame:
         """A row per finding, columns as in the JSON report: `service_date` as datetime64, `charge` in USD."""
-        frame = _frame(f.as_dict() for f in self._made.findings)
-        if "service_date" in frame:
-            import pandas as pd
+        import pandas as pd
 
-            frame["service_date"] = pd.to_datetime(frame["service_date"])
+        frame = _frame((f.as_dict() for f in self._made.findings), _COLUMNS["findings"])
+        frame["service_date"] = pd.to_datetime(frame["service_date"])
         return frame
 
     @cached_property
     def causes(self) -> pd.DataFrame:
         """What is to be corrected, the dearest first: a row per cause; dollars in USD."""
-        return _frame(c.as_dict() for c in self._made.causes)
+        return _frame((c.as_dict() for c in self._made.causes), _COLUMNS["causes"])
 
     @cached_property
     def not_checked(self) -> pd.DataFrame:
         """The rules that could not be checked, wholly or in part: code, name, reason, enable, whole."""
-        return _frame(self._made.as_dict()["not_checked"])
+        return _frame(self._made.as_dict()["not_checked"], _COLUMNS["not_checked"])
 
     @cached_property
     def unreadable(self) -> pd.DataFrame:
         """The claims that were read but not checked: file, claim_id, line, reason."""
-        return _frame(self._made.as_dict()["unreadable"])
+        return _frame(self._made.as_dict()["unreadable"], _COLUMNS["unreadable"])
 
     def render(self, form: str) -> bytes:
         """The report in one of the output formats of the command line. Raises ClaimlintError for another."""
@@ -144,13 +157,20 @@ def check(
     `claims`: files, folders or globs; bytes of a file (of any format, also packed); or a pandas or Polars frame with a
     row per service line, its columns named as in docs/columns.md or mapped by `headings`. Several may be given.
     `name` is what findings call bytes and frames. `as_of` stands for today. Registers are files, bytes or frames.
-    `configuration` is a claimlint.toml; without it none is used. The other options are those of `claimlint check`.
+    `configuration` is a claimlint.toml; without it none is used, and what is given here goes before it. The other
+    options are those of `claimlint check`.
 
     Raises ClaimlintError (`engine.CannotRun` and others) where nothing could be read or an option is wrong.
     """
     if payer is not None and payer not in PAYER_CLASSES:
         raise ClaimlintError(f"there is no payer class {payer!r}; there are {', '.join(PAYER_CLASSES)}")
+    if as_of is not None and not isinstance(as_of, dt.date):
+        raise ClaimlintError(f"as_of must be a datetime.date, not {as_of!r}")
     told = config.load(Path(configuration) if configuration else None)
+    of_file = {key: setting.value for key, setting in told.check.items()}
+    headings = of_file.get("map", {}) if headings is None else headings
+    if not all(isinstance(each, str) for pair in headings.items() for each in pair):
+        raise ClaimlintError("headings must be texts: yours, and the column that each means")
     codeset.use(told.overlays)
     rules.use((), plugins=configuration is not None)
     if told.rules:
@@ -158,23 +178,31 @@ def check(
 
         rules.use(own.rules_of(told.rules), plugins=True)
     chosen = None
-    if select or ignore:
-        wanted = set(codes(select) if select else rules.all_rules()) - set(codes(ignore))
+    select, ignore = _many(select or of_file.get("select", ())), _many(ignore or of_file.get("ignore", ()))
+    extend = of_file.get("extend-select", ())
+    if select or ignore or extend:
+        wanted = set(codes(select) if select else rules.all_rules()) - set(codes(ignore)) | set(codes(extend))
         chosen = tuple(code for code in rules.all_rules() if code in wanted)
     options = Options(
         as_of=as_of or dt.date.today(),
-        payer=payer,
-        mapping=headings or {},
-        history=tuple(Path(each) for each in history),
+        payer=payer or of_file.get("payer"),
+        mapping=headings,
+        history=tuple(Path(each) for each in _many(history or of_file.get("history", ()))),
         rules=chosen,
         scope=of_config(told),
         show_phi=show_phi,
     )
     given = {"authorizations": authorizations, "documentation": documentation, "fees": fees}
+    given = {kind: of_file.get(kind) if each is None else each for kind, each in given.items()}
     read = registers_of({kind: _register(kind, each) for kind, each in given.items() if each is not None})
     many = [claims] if isinstance(claims, str | bytes | os.PathLike) or _is_frame(claims) else cast("list[Any]", claims)
     found = chain.from_iterable(_sources(each, name, options) for each in many)
     return Report(engine.check_sources(found, options, given=read))
+
+
+def _many(given: Any) -> Sequence[Any]:
+    """A list as it is, and one text or path as a list."""
+    return [given] if isinstance(given, str | os.PathLike) else given
 
 
 def _sources(claims: Any, name: str, options: Options) -> Iterable[Opened]:
@@ -198,6 +226,10 @@ def _register(kind: str, given: Any) -> Source:
 
 
 def _is_frame(value: object) -> bool:
+    import polars as pl
+
+    if isinstance(value, pl.LazyFrame):
+        raise ClaimlintError("the frame is lazy: give frame.collect()")
     return hasattr(value, "columns") and (hasattr(value, "to_csv") or hasattr(value, "write_csv"))
 
 
@@ -206,21 +238,29 @@ def _csv(frame: Any) -> bytes:
     import polars as pl
 
     if isinstance(frame, pl.DataFrame):
+        kinds = {name: kind.inner if isinstance(kind, pl.List) else kind for name, kind in frame.schema.items()}
+        frame = frame.select(name for name, kind in kinds.items() if not kind.is_nested())  # no column of claims is
         lists = [pl.col(c).cast(pl.List(pl.String)).list.join(";") for c, t in frame.schema.items() if t == pl.List]
-        return frame.with_columns(lists).write_csv().encode()
-    frame = frame.copy()
-    for column in frame.columns:
-        if frame[column].map(lambda value: isinstance(value, list | tuple)).any():
-            frame[column] = [";".join(map(str, v)) if isinstance(v, list | tuple) else v for v in frame[column]]
-    # 97110.0 is how pandas writes a code of a column in which one is missing.
-    for column in frame.select_dtypes("float"):
-        values = frame[column].dropna()
-        if (values == values.round()).all():
-            frame[column] = frame[column].astype("Int64")
-    return cast(str, frame.to_csv(index=False, date_format="%Y-%m-%d")).encode()
-
-
-def _frame(records: Iterable[Any]) -> pd.DataFrame:
+        return cast(str, frame.with_columns(lists).write_csv()).encode()
     import pandas as pd
 
-    return pd.DataFrame(list(records))
+    columns = []
+    for at in range(frame.shape[1]):  # not by name: two may have the same
+        column = frame.iloc[:, at]
+        if column.dtype == object and any(isinstance(value, list | tuple) for value in column):
+            column = column.map(lambda value: ";".join(map(str, value)) if isinstance(value, list | tuple) else value)
+        elif column.dtype.kind == "f":
+            # 97110.0 is how pandas writes a code of a column in which one is missing.
+            values = column.dropna()
+            if (values.abs() < _WHOLE).all() and (values == values.round()).all():
+                column = column.astype("Int64")
+        columns.append(column)
+    made = pd.concat(columns, axis=1) if columns else frame
+    return cast(str, made.to_csv(index=False, date_format="%Y-%m-%d")).encode()
+
+
+def _frame(records: Iterable[Any], columns: Sequence[str]) -> pd.DataFrame:
+    """The records; a frame of none has its columns all the same."""
+    import pandas as pd
+
+    return pd.DataFrame(list(records), columns=list(columns))

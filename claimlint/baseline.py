@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,11 @@ def load(path: Path) -> Baseline:
         raw: Any = json.loads(path.read_text(encoding="utf-8"))
         if raw["baseline_version"] != _VERSION:
             raise BaselineError(f"{path}: baseline of version {raw['baseline_version']}, not {_VERSION}; write it anew")
-        known = Counter({(code, mark): int(times) for code, mark, times in raw["findings"]})
+        known = Counter({(code, mark): max(int(times), 0) for code, mark, times in raw["findings"]})
         return Baseline(known, str(raw["claimlint"]))
     except OSError as error:
         raise BaselineError(f"{path}: {error.strerror}; write it with --write-baseline {path}") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise BaselineError(f"{path} is no baseline of claimlint; write one with --write-baseline") from None
 
 
@@ -60,11 +60,11 @@ def written(baseline: Baseline) -> str:
     )
 
 
-def compared(report: Report, baseline: Baseline, path: Path) -> tuple[Report, Baseline]:
+def compared(report: Report, baseline: Baseline, path: Path, unseen: Container[str] = ()) -> tuple[Report, Baseline]:
     """The report with only what is new, and the baseline without what was not found any more.
 
     The summary counts what is new, and has `findings_baselined` (in the baseline) and `findings_gone` (no longer found,
-    whose claims may also not have been in this run).
+    whose claims may also not have been in this run). Findings of rules that are `unseen` in this run stay.
     """
     left = Counter(baseline.known)
     met: Counter[tuple[str, str]] = Counter()
@@ -78,13 +78,15 @@ def compared(report: Report, baseline: Baseline, path: Path) -> tuple[Report, Ba
         return False
 
     found = where(report.findings, is_new)
-    known, gone = met.total(), baseline.known.total() - met.total()
+    kept = Counter({key: times for key, times in left.items() if times > 0 and key[0] in unseen})
+    known = met.total()
+    gone = baseline.known.total() - known - kept.total()
     notes = list(report.notes)
     if baseline.made_by != __version__:
         notes.append(f"{path}: written by claimlint {baseline.made_by}; messages that changed since are told as new")
-    if not known and baseline.known:
+    if not known and gone and not kept:
         notes.append(f"{path}: nothing in it was found in this run; is it the baseline of other claims?")
     elif gone:
         notes.append(f"{path}: {gone:,} findings in it were not found any more; --prune-baseline takes them out")
     summary = report.summary | counted(found) | {"findings_baselined": known, "findings_gone": gone}
-    return replace(report, findings=found, summary=summary, notes=notes), Baseline(met, __version__)
+    return replace(report, findings=found, summary=summary, notes=notes), Baseline(met + kept, __version__)

@@ -122,14 +122,12 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
     """
     from claimlint import engine
     from claimlint.manifest import Inputs
-    from claimlint.sources import is_input, total_size
+    from claimlint.sources import total_size
 
     options["outputs"] = _outputs(options["output_formats"], options["output_files"])
-    for output in options["output_files"]:
-        if not output.parent.is_dir():
-            raise click.UsageError(f"there is no folder {output.parent} for the report")
-        if is_input(output, paths):
-            raise click.UsageError(f"{output} is an input; the report must go to another file")
+    _writable(paths, options)
+    if options["prune_baseline"] and (not options["baseline"] or options["state"]):
+        raise click.UsageError("--prune-baseline needs --baseline FILE, and no --state: that reads only new files")
     if "-" in paths and (paths.count("-") > 1 or sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError("- means standard input: give it once, and pipe a claim file into it")
     options["as_of"] = options["as_of"] or dt.date.today()
@@ -140,6 +138,8 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
         click.echo(settings.render(click.get_current_context(), options, told))
         return 0
     fixing = any(options[name] for name in ("fix", "unsafe_fixes", "diff", "fix_to", "in_place"))
+    if options["manifest"] and (fixing or options["state"]):
+        raise click.UsageError("--manifest goes with neither corrections nor --state: such a run cannot be repeated")
     if options["state"]:
         if fixing or "-" in paths:
             raise click.UsageError("--state goes with neither corrections nor standard input (-)")
@@ -156,7 +156,7 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
             report = engine.check_sources(inputs.watched(found) if options["manifest"] else found, told)
         if options["manifest"]:
             _write_manifest(paths, options, inputs, report)
-    return _tell(report, options)
+    return _tell(report, options, told)
 
 
 def _engine_options(options: dict[str, Any], config: Config) -> EngineOptions:
@@ -180,20 +180,48 @@ def _engine_options(options: dict[str, Any], config: Config) -> EngineOptions:
     )
 
 
-def _with_baseline(report: Report, options: dict[str, Any]) -> Report:
+def _writable(paths: Sequence[str], options: dict[str, Any]) -> None:
+    """Raise click.UsageError for a file that a run is to write where it cannot, or over another of its files."""
+    from claimlint.sources import is_input
+
+    baseline: Path | None = options["baseline"]
+    made = [(file, "the report") for file in options["output_files"]]
+    made += [(options[key], what) for key, what in (("write_baseline", "the baseline"), ("manifest", "the manifest"))]
+    mapped = [options["map_file"]] if isinstance(options["map_file"], Path) else []
+    given = [*(options[key] for key in ("authorizations", "documentation", "fees", "state")), *options["history"]]
+    read = [str(each) for each in (*mapped, *given, click.get_current_context().obj.path) if each]
+    taken: set[Path] = set()
+    for file, what in made:
+        if file is None:
+            continue
+        if not file.parent.is_dir():
+            raise click.UsageError(f"there is no folder {file.parent} for {what}")
+        known = [str(baseline)] if baseline and file != options["write_baseline"] else []
+        if is_input(file, [*paths, *read, *known]):
+            raise click.UsageError(f"{file} is an input; {what} must go to another file")
+        if file.resolve() in taken:
+            raise click.UsageError(f"{file} is written already; {what} must go to another file")
+        taken.add(file.resolve())
+
+
+def _with_baseline(report: Report, options: dict[str, Any], told: EngineOptions) -> Report:
     """The report without what is known; the baselines written that were asked for."""
     from claimlint import baseline
+    from claimlint.rules import all_rules
+
+    unseen = set(all_rules())  # with --state, the findings in files that were not read again are there still
+    if not options["state"]:
+        lacking = {n.code for n in report.not_checked if n.whole or n.enable.startswith("--")}  # a register
+        unseen -= {rule.code for rule in told.chosen()} - lacking
 
     path: Path | None = options["baseline"]
-    if options["prune_baseline"] and not path:
-        raise click.UsageError("--prune-baseline needs --baseline FILE")
     if new := options["write_baseline"]:
         made = baseline.of(report.findings)
         replace_file(new, [baseline.written(made).encode()], 0o600)
         report = replace(report, notes=[*report.notes, f"{new}: written; what it has is known from now on"])
         return baseline.compared(report, made, new)[0]
     if path:
-        report, left = baseline.compared(report, baseline.load(path), path)
+        report, left = baseline.compared(report, baseline.load(path), path, unseen)
         if options["prune_baseline"]:
             replace_file(path, [baseline.written(left).encode()], 0o600)
     return report
@@ -231,11 +259,11 @@ def _with_progress(told: EngineOptions, quiet: bool) -> Iterator[EngineOptions]:
         yield replace(told, progress=show)
 
 
-def _tell(report: Report, options: dict[str, Any]) -> int:
+def _tell(report: Report, options: dict[str, Any], told: EngineOptions) -> int:
     """Write the report without what is known; the exit status."""
     from claimlint.findings import where
 
-    report = _with_baseline(report, options)
+    report = _with_baseline(report, options, told)
     failing = any(_RANK[f.severity] >= _RANK[options["fail_on"]] for f in report.findings)
     if options["severity"] != "info":
         report.findings = where(report.findings, lambda f: _RANK[f.severity] >= _RANK[options["severity"]])
@@ -253,7 +281,7 @@ def _check_new(paths: tuple[str, ...], told: EngineOptions, options: dict[str, A
             found = state.unknown(engine.claim_files(paths, told))
             report = engine.check_sources(found, told, may_be_none=True)
         report = state.keep(report)
-        status = _tell(report, options)
+        status = _tell(report, options, told)
         state.told()
     return status
 
@@ -413,22 +441,30 @@ def rerun(manifest_file: Path, output_file: Path | None) -> int:
     Exit status: 0 the same report, 1 it differs or what it was made from does, 2 could not run.
     """
     from claimlint import engine, manifest, reports
+    from claimlint.sources import is_input
 
     before = manifest.load(manifest_file)
     told = before["arguments"]
-    if "-" in told["paths"]:
-        raise click.UsageError("the run read standard input (-), which is not there any more")
-    options = {key: told[key] for key in _OF_RUN} | {"as_of": dt.date.fromisoformat(told["as_of"])}
-    for key in ("authorizations", "documentation", "fees"):
-        options[key] = Path(options[key]) if options[key] else None
-    options["history"] = tuple(Path(each) for each in options["history"])
-    if isinstance(options["map_file"], str):
-        options["map_file"] = Path(options["map_file"])
+    try:
+        if "-" in told["paths"]:
+            raise click.UsageError("the run read standard input (-), which is not there any more")
+        options = {key: told[key] for key in _OF_RUN} | {"as_of": dt.date.fromisoformat(told["as_of"])}
+        for key in ("authorizations", "documentation", "fees"):
+            options[key] = Path(options[key]) if options[key] else None
+        options["history"] = tuple(Path(each) for each in options["history"])
+        if isinstance(options["map_file"], str):
+            options["map_file"] = Path(options["map_file"])
+        named = [Path(each["name"]) for each in before["given"]]
+        manifest.differences(before, before)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ClaimlintError(f"{manifest_file} is no manifest of claimlint; part of it is missing") from None
+    given = [*told["paths"], *map(str, named), str(manifest_file)]
+    if output_file and is_input(output_file, given):
+        raise click.UsageError(f"{output_file} is an input; the report must go to another file")
     config = use_configuration(Path(told["config"]) if told["config"] else None, isolated=told["isolated"])
     run = _engine_options(options, config)
     inputs = manifest.Inputs()
     report = engine.check_sources(inputs.watched(engine.claim_files(told["paths"], run)), run)
-    named = [Path(each["name"]) for each in before["given"]]
     after = manifest.of_run(told, inputs.files, [path for path in named if path.is_file()], report)
     if output_file:
         replace_file(output_file, reports.encoded(reports.render(report, "json", reports.Style())), 0o600)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import functools
 import os
 import re
@@ -116,8 +117,9 @@ def _settled(context: click.Context, told: Config, options: dict[str, Any]) -> d
         if name not in options or context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
             continue
         value = setting.value
+        made = key in _MADE or (key == "baseline" and options.get("write_baseline"))
         for path in value if isinstance(value, tuple) else [value]:
-            if isinstance(path, Path) and key not in _MADE and not path.is_file():
+            if isinstance(path, Path) and not made and not path.is_file():
                 raise ConfigError(f"{setting.at}: there is no file {path}")
         options[name] = tuple(value) if isinstance(value, list) else value
     return options
@@ -135,6 +137,8 @@ def _use_rules(told: Config, *, plugins: bool) -> None:
 
 def replace_file(path: Path, pieces: Iterable[bytes], mode: int) -> None:
     """Write a file whole or not at all."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path.parent))
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

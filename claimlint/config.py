@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -66,7 +67,13 @@ KEYS: dict[str, dict[str, Key]] = {
         "state": Key("path", "What was linted and found is remembered here; see docs on nightly runs."),
         "baseline": Key("path", "Findings in this file are known and not told again."),
     },
-    "severities": {"*": Key("text", "The severity of one rule's findings, or of those of a prefix.", SEVERITIES)},
+    "severities": {
+        "*": Key(
+            "text",
+            "The severity of one rule's findings, or of those of a prefix; what means fewer rules holds.",
+            SEVERITIES,
+        )
+    },
     "codesets": {"overlays": Key("paths", "Folders of codesets and policy packs, laid over those shipped.")},
 }
 # The tables that stand as often as they are needed.
@@ -116,7 +123,7 @@ _SAID: dict[Kind, str] = {
     "text": "a text in quotes",
     "texts": "a list of texts",
     "text or texts": "a text or a list of texts",
-    "number": "a number",
+    "number": "a number from 1 to 7",
     "date": "a date such as 2026-12-31, without quotes",
     "path": "a path in quotes",
     "paths": "a list of paths in quotes",
@@ -124,6 +131,7 @@ _SAID: dict[Kind, str] = {
     "table": 'a table of texts, such as { "a" = "b" }',
 }
 _KEY = re.compile(r"\s*[\"']?([^\"'=\[\]]+?)[\"']?\s*=")
+_TABLE = re.compile(r"^\s*\[+\s*tool\s*\.\s*claimlint\b", re.MULTILINE)
 _HEADER = re.compile(r"\s*\[\[?\s*([\w.-]+)\s*\]\]?")
 
 
@@ -188,11 +196,20 @@ def discover(start: Path) -> Path | None:
             return path
         path = folder / PYPROJECT
         try:
-            if path.is_file() and "claimlint" in tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}):
+            if path.is_file() and _is_ours(path.read_text(encoding="utf-8-sig")):
                 return path
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        except (OSError, UnicodeDecodeError):
             continue  # somebody else's file
     return None
+
+
+def _is_ours(text: str) -> bool:
+    """Whether a pyproject.toml has something to say here; one with a mistake too, which is told when it is read."""
+    try:
+        tool = tomllib.loads(text).get("tool")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return bool(_TABLE.search(text))
+    return isinstance(tool, dict) and "claimlint" in tool
 
 
 def load(path: Path | None) -> Config:
@@ -201,20 +218,25 @@ def load(path: Path | None) -> Config:
 
 
 def _load(path: Path, above: tuple[Path, ...]) -> Config:
-    if path.resolve() in above:
-        raise ConfigError(f"{path}: `extend` leads back to this file")
     try:
+        if path.resolve() in above:
+            raise ConfigError(f"{path}: `extend` leads back to this file")
         text = path.read_text(encoding="utf-8-sig")
         raw = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:  # a path may be none too
         raise ConfigError(f"{path}: {error}") from None
     prefix = ""
     if path.name == PYPROJECT:
-        raw, prefix = raw.get("tool", {}).get("claimlint", {}), "tool.claimlint."
+        tool = raw.get("tool")
+        raw, prefix = tool.get("claimlint", {}) if isinstance(tool, dict) else {}, "tool.claimlint."
+        if not isinstance(raw, dict):
+            raise ConfigError(f"{path}: tool.claimlint must be a table: write [tool.claimlint.check] above its keys")
     for name in raw:
         _known(str(path), name, ["extend", *KEYS, *LISTS], "")
     base = Config()
-    if extend := raw.get("extend"):
+    if (extend := raw.get("extend")) is not None:
         if not isinstance(extend, str):
             raise ConfigError(f"{path}: extend must be {_SAID['path']}, not {extend!r}")
         base = _load(path.parent / extend, (*above, path.resolve()))
@@ -241,8 +263,8 @@ def _once(path: Path, text: str, raw: dict[str, Any], prefix: str, name: str) ->
     values, keys = raw.get(name, {}), KEYS[name]
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: {name} must be a table: write [{prefix}{name}] above its keys")
-    places = next(iter(_places(text, prefix + name)), {"": 1})
-    entry = Entry(path, values, places)
+    found = _places(text, prefix + name) or [{"": 1}]
+    entry = Entry(path, values, {key: line for each in reversed(found) for key, line in each.items()})
     made = {}
     for key, value in values.items():
         if "*" not in keys:
@@ -271,10 +293,18 @@ def entries(
         for key, value in values.items():
             _known(entry.at(key), key, keys, f"{name}.")
             _fits(entry, key, value, keys[key], name)
-        if lacking := [key for key, told in keys.items() if told.needed and key not in values]:
+        for key in ("paths", "payers", "claims"):
+            if values.get(key) == [] and name in ("override", "suppress"):
+                raise ConfigError(f"{entry.at(key)}: {name}.{key} is empty; take it out if all are meant")
+        if lacking := [key for key, told in keys.items() if told.needed and not _is_said(values.get(key))]:
             raise ConfigError(f"{entry.at()}: this [[{name}]] has no {', '.join(lacking)}")
         made.append(entry)
     return tuple(made)
+
+
+def _is_said(value: Any) -> bool:
+    """Whether a key that is needed has more than blanks."""
+    return bool(value.strip() if isinstance(value, str) else value)
 
 
 def _fits(entry: Entry, key: str, value: Any, told: Key, name: str) -> None:
@@ -284,7 +314,7 @@ def _fits(entry: Entry, key: str, value: Any, told: Key, name: str) -> None:
         "text": isinstance(value, str),
         "texts": is_texts,
         "text or texts": isinstance(value, str) or is_texts,
-        "number": isinstance(value, int) and not isinstance(value, bool),
+        "number": isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 7,  # a SNIP type
         "date": isinstance(value, dt.date) and not isinstance(value, dt.datetime),
         "path": isinstance(value, str),
         "paths": is_texts,
@@ -303,11 +333,14 @@ def _places(text: str, name: str) -> list[dict[str, int]]:
     """For each table of this name, the line of its heading (under the empty key) and of its keys."""
     result: list[dict[str, int]] = []
     inside = False
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if header := _HEADER.match(line):
             inside = header[1] == name
             if inside:
                 result.append({"": number})
+            elif header[1].startswith(f"{name}."):  # a table that is a key of it, such as [check.map]
+                result = result or [{"": number}]
+                result[-1].setdefault(header[1].removeprefix(f"{name}."), number)
         elif inside and (key := _KEY.match(line)):
             result[-1].setdefault(key[1], number)
     return result
@@ -319,6 +352,11 @@ def _known(where: str, key: str, keys: Any, prefix: str) -> None:
         raise ConfigError(
             f"{where}: unknown key {prefix}{key}" + (f"; did you mean {prefix}{near[0]}?" if near else "")
         )
+
+
+def quoted(text: str) -> str:
+    """A text as TOML has it."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def schema() -> dict[str, Any]:
@@ -351,7 +389,7 @@ def _schema_of(told: Key) -> dict[str, Any]:
         "text": text,
         "texts": texts,
         "text or texts": {"anyOf": [text, texts]},
-        "number": {"type": "integer"},
+        "number": {"type": "integer", "minimum": 1, "maximum": 7},
         "date": {"type": "string", "format": "date"},
         "path": text,
         "paths": texts,

@@ -30,7 +30,7 @@ from claimlint.readers.slices import Sliced
 from claimlint.rules import all_rules
 from claimlint.shelf import Shelf, in_groups
 from claimlint.sources import CHANGED, Opened, Skipped, Source, SourceProblem, sources, total_size
-from claimlint.table import enrich, moved, numbered, typed
+from claimlint.table import by_line, enrich, moved, numbered, typed
 
 _AGAIN = "get the file again; what came before the damage was linted"
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".xml": "xml", ".837": "x12", ".837p": "x12", ".x12": "x12", ".edi": "x12"}
@@ -364,7 +364,7 @@ class Run:
         # As they stood: lines by their own place, claims without lines by theirs.
         place = pl.max_horizontal("at_line", "at_claim")
         table = pl.concat(frames).rename({"row": "part_row"}).sort(~pl.col("past"), "file_no", place)
-        table = table.with_row_index("row")
+        table = by_line(table, ["claim_key"]).with_row_index("row")
         evaluation = Evaluation(table, self._reads, self._given, self._options)
         for rule in self._rules:
             if rule.across == group:

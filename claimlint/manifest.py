@@ -100,7 +100,7 @@ def load(path: Path) -> dict[str, Any]:
             raise TypeError
     except OSError as error:
         raise ManifestError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ManifestError(f"{path} is no manifest of claimlint; write one with `check --manifest FILE`") from None
     return made
 

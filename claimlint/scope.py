@@ -115,7 +115,8 @@ class Scope:
         full = Path(name).absolute()
         if full.is_relative_to(self.root):
             names.add(full.relative_to(self.root).as_posix())
-        return any(fnmatch.fnmatchcase(each, pattern) for each in names for pattern in paths)
+        plain = [pattern.replace("[", "[[]") for pattern in paths]  # only * and ? stand for others
+        return any(fnmatch.fnmatchcase(each, pattern) for each in names for pattern in plain)
 
     def told(
         self, code: str, hits: pl.DataFrame, names: Mapping[int, str], as_of: dt.date, *, chosen: bool
@@ -190,9 +191,8 @@ def _like(column: str, patterns: Sequence[str]) -> pl.Expr:
 
 def of_config(told: Config) -> Scope:
     """What a configuration says of where rules speak. Raises ConfigError."""
-    severities: dict[str, Severity] = {}
-    for selector, setting in told.severities.items():
-        severities |= _severities(setting.at, {selector: setting.value})
+    each = [_severities(setting.at, {selector: setting.value}) for selector, setting in told.severities.items()]
+    severities = _narrowest(each)
     overrides = [
         Override(
             tuple(each.values.get("paths", ())),
@@ -229,12 +229,17 @@ def _codes(entry: Entry, key: str) -> tuple[str, ...]:
 
 
 def _severities(at: str, table: Mapping[str, Any]) -> dict[str, Severity]:
-    made: dict[str, Severity] = {}
+    made: list[dict[str, Severity]] = []
     for selector, severity in table.items():
         if severity not in SEVERITIES:
             raise ConfigError(f"{at}: {selector} is {severity!r}, not one of {', '.join(SEVERITIES)}")
         try:
-            made |= dict.fromkeys(codes([selector]), severity)
+            made.append(dict.fromkeys(codes([selector]), severity))
         except UnknownRule as error:
             raise ConfigError(f"{at}: {error}") from None
-    return made
+    return _narrowest(made)
+
+
+def _narrowest(told: Sequence[dict[str, Severity]]) -> dict[str, Severity]:
+    """The severity of each rule, as the selector says it that means the fewest; a table has no order."""
+    return {code: severity for each in sorted(told, key=len, reverse=True) for code, severity in each.items()}

@@ -10,9 +10,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from claimlint import engine, lines, registers
-from claimlint.config import KEYS, LISTS, Key
+from claimlint.config import KEYS, LISTS, Key, quoted
 from claimlint.inputs import Options, registers_of
-from claimlint.readers import NotClaims
+from claimlint.readers import NotClaims, shown
 from claimlint.readers.sheet import open_sheet
 from claimlint.readers.sniff import sniff
 from claimlint.sources import Opened, Source
@@ -78,21 +78,24 @@ def _lines(seen: Seen, folder: Path) -> Iterator[str]:
             continue
         choices = f" One of {', '.join(told.choices)}." if told.choices else ""
         yield f"# {told.about}{choices}"
-        if key in seen.given:
-            yield f"{key} = {json.dumps(_from(folder, seen.given[key].name))}"
+        given = seen.given.get(key)
+        if given and _is_plain(given):
+            yield f"{key} = {quoted(_from(folder, given.name))}"
         else:
+            if given:
+                yield f"# {shown(given.name)} is one, but packed: unpack it first"
             yield f"# {key} = {_example(key, told)}"
     yield ""
     yield "# Headings of your CSV exports that mean no column yet, and the column of each (docs/columns.md)."
     yield "[check.map]"
     for name, count in sorted(seen.unused.items()):
-        yield f'# {json.dumps(name, ensure_ascii=False)} = "…"  # in {count} file{"s" * (count != 1)}'
+        yield f'# {quoted(name)} = "…"  # in {count} file{"s" * (count != 1)}'
     for line in seen.refused:
-        yield f"# {line}"
+        yield f"# {shown(line)}"
     yield ""
     yield "# Not checked in these files, and what would enable it:"
     for reason, enable in seen.lacking:
-        yield f"# - {reason}: {enable}"
+        yield f"# - {shown(reason)}: {shown(enable)}"
     for name, about in (
         ("override", "Other rules, severities, headings or payers for some files or payers."),
         ("suppress", "Findings that are agreed to stand, and why."),
@@ -124,6 +127,12 @@ _EXAMPLES = {
 
 def _example(key: str, told: Key) -> str:
     return _EXAMPLES.get(key) or json.dumps(told.default or (told.choices[0] if told.choices else f"{key}.csv"))
+
+
+def _is_plain(source: Source) -> bool:
+    """Whether it is a file as it stands, not packed in one: only such a register can be given."""
+    path = Path(source.name)
+    return path.is_file() and path.stat().st_size == source.size
 
 
 def _from(folder: Path, name: str) -> str:

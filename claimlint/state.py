@@ -166,6 +166,7 @@ def _settings(options: Options) -> str:
         options.input_format,
         options.show_phi,
         options.scope,
+        [each.holds(options.as_of) for each in options.scope.suppressions],  # what one that is over hid is told
     )
     digest.update(repr(told).encode())
     for given in (options.authorizations, options.documentation, options.fees, *options.history):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -40,7 +40,24 @@ def numbered(table: pl.DataFrame) -> pl.DataFrame:
         same = [*claim, "service_line", "service_date", "procedure", "charge"]
         earlier = earlier.unique(same, keep="first", maintain_order=True)
         table = pl.concat([earlier, present])
-    return table.with_row_index("row")
+    return by_line(table, ["claim_id", "member_id"]).with_row_index("row")
+
+
+def by_line(table: pl.DataFrame, claim: Sequence[str]) -> pl.DataFrame:
+    """The rows with those of each claim (told by these columns) together, in the order of their line numbers.
+
+    Exports have them mostly so, and are then left as they are; one that has not says the same by it.
+    """
+    claim = ["past", "file_no", *claim]
+    number = pl.col("service_line").cast(pl.Int64, strict=False)
+    begins = pl.any_horizontal(pl.col(c).ne_missing(pl.col(c).shift()) for c in claim)
+    runs, back = table.select(
+        begins.sum().alias("runs"), (~begins & (number < number.shift())).any().alias("back")
+    ).row(0)
+    if not back and runs <= table.select(claim).n_unique():
+        return table
+    table = table.with_columns(pl.int_range(pl.len()).alias("stood"))
+    return table.sort(pl.col("stood").min().over(claim), number, "stood", nulls_last=True).drop("stood")
 
 
 def moved(

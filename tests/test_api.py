@@ -119,3 +119,57 @@ def test_the_notebook_of_the_examples_runs(monkeypatch: pytest.MonkeyPatch) -> N
         exec("".join(cell["source"]), names)
     assert len(cells) == 4
     assert isinstance(names["report"], claimlint.Report)
+
+
+def test_frames_are_taken_as_people_have_them() -> None:
+    whole = claimlint.check(CSV, as_of=AS_OF)
+    text = pd.read_csv(CSV, dtype=str)
+    twice = pd.concat([text, text[["Notes"]]], axis=1)
+    infinite = text.assign(ratio=float("inf"))
+    nested = pl.read_csv(CSV, infer_schema=False).with_columns(pl.struct("CPT").alias("a"), pl.lit([[1]]).alias("b"))
+    for frame in (text.astype("category"), twice, infinite, nested):
+        assert marks(claimlint.check(frame, as_of=AS_OF)) == marks(whole)
+    with pytest.raises(claimlint.ClaimlintError, match=r"give frame\.collect"):
+        claimlint.check(pl.scan_csv(CSV), as_of=AS_OF)  # type: ignore[arg-type]
+
+
+def test_frames_of_nothing_have_their_columns() -> None:
+    clean = claimlint.check(SAMPLES / "clean.csv", as_of=AS_OF)
+    assert len(clean) == 0
+    found = claimlint.check([CSV, SAMPLES / "flagged.xml"], as_of=AS_OF)
+    for name in ("findings", "causes", "not_checked"):
+        assert list(getattr(clean, name).columns) == list(getattr(found, name).columns)
+    assert next(f.as_dict().keys() for f in found) == dict.fromkeys(found.findings.columns).keys()
+    assert found.causes.notna().all().all()
+    assert found.not_checked.notna().all().all()
+    assert list(clean.unreadable.columns) == ["file", "claim_id", "line", "reason"]
+    assert clean.findings["service_date"].dtype.kind == "M"
+
+
+def test_one_text_is_one_and_wrong_kinds_are_told() -> None:
+    made = claimlint.check(CSV, as_of=AS_OF, select="COD", ignore="COD103", history=str(SAMPLES / "clean.csv"))
+    assert set(made.findings["code"]) == {"COD105", "COD110", "COD113"}
+    with pytest.raises(claimlint.ClaimlintError, match=r"must be a datetime\.date"):
+        claimlint.check(CSV, as_of="2026-02-02")  # type: ignore[arg-type]
+    with pytest.raises(claimlint.ClaimlintError, match="headings must be texts"):
+        claimlint.check(CSV, as_of=AS_OF, headings={"CPT": 3})  # type: ignore[dict-item]
+
+
+def test_all_of_a_configuration_holds_and_arguments_before_it(tmp_path: Path) -> None:
+    (tmp_path / "auths.csv").write_bytes(REGISTER.read_bytes())
+    file = tmp_path / "claimlint.toml"
+    file.write_text(
+        '[check]\nselect = ["COD", "AUT304"]\nignore = ["COD103"]\nextend-select = ["STR007"]\n'
+        'authorizations = "auths.csv"\npayer = "medicare"\nmap = { "what" = "procedure" }\n'
+    )
+    frame = pd.read_csv(CSV, dtype=str).rename(columns={"CPT": "what"})
+    made = claimlint.check(frame, as_of=AS_OF, configuration=file)
+    codes = set(made.findings["code"])
+    assert "STR007" in codes
+    assert {code[:3] for code in codes} == {"COD", "STR"}
+    assert "COD103" not in codes
+    assert set(made.findings["payer_class"].dropna()) == {"medicare"}
+    assert "AUT304" not in set(made.not_checked["code"])
+    made = claimlint.check(frame, as_of=AS_OF, configuration=file, select=["PAY"], payer="commercial")
+    assert {code[:3] for code in made.findings["code"]} <= {"PAY", "STR"}
+    assert set(made.findings["payer_class"].dropna()) == {"commercial"}

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from claimlint import engine, shelf
+from claimlint.engine import Options
+from claimlint.examples import AS_OF
 from claimlint.generate import Plan, write_file
 from tests.test_cli import SAMPLES, claimlint
 
@@ -171,3 +174,111 @@ def test_manifests_prove_the_same_report(tmp_path: Path) -> None:
     assert claimlint("rerun", "run.json", cwd=tmp_path).returncode == 2
     (tmp_path / "run.json").write_text("{}")
     assert "is no manifest of claimlint" in claimlint("rerun", "run.json", cwd=tmp_path).stderr
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--write-baseline", "week.csv"],
+        ["--manifest", "week.csv"],
+        ["--manifest", "nowhere/run.json"],
+        ["--write-baseline", "nowhere/known.json"],
+        ["-o", "auths.csv"],
+        ["--write-baseline", "auths.csv"],
+        ["--write-baseline", "new.json", "-o", "new.json"],
+        ["--manifest", "new.json", "-o", "new.json"],
+        ["--baseline", "known.json", "-o", "known.json"],
+        ["--manifest", "claimlint.toml"],
+    ],
+)
+def test_nothing_that_is_read_or_written_is_written_over(args: list[str], tmp_path: Path) -> None:
+    (tmp_path / "week.csv").write_bytes(CSV.read_bytes())
+    (tmp_path / "claimlint.toml").write_text("")
+    (tmp_path / "auths.csv").write_bytes((SAMPLES / "registers" / "authorizations.csv").read_bytes())
+    run(tmp_path, "week.csv", "--write-baseline", "known.json")
+    before = {each.name: each.read_bytes() for each in tmp_path.iterdir()}
+    ran = claimlint("check", "week.csv", "--authorizations", "auths.csv", *args, cwd=tmp_path)
+    assert ran.returncode == 2
+    assert "must go to another file" in ran.stderr or "there is no folder nowhere" in ran.stderr
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == before
+
+
+def test_only_what_was_looked_for_is_gone(tmp_path: Path) -> None:
+    auths, claims = SAMPLES / "registers" / "authorizations.csv", SAMPLES / "flagged.xml"
+    run(tmp_path, claims, "--authorizations", auths, "--write-baseline", "known.json")
+    before = (tmp_path / "known.json").read_text()
+    assert "AUT3" in before
+    for args in (["--select", "COD"], []):  # other rules were not run, or not without their register
+        made = run(tmp_path, claims, *args, "--baseline", "known.json", "--prune-baseline")
+        assert made["summary"]["findings_gone"] == 0
+        assert "not found any more" not in made["notes"]
+        assert (tmp_path / "known.json").read_text() == before
+
+
+def test_files_that_are_not_read_again_make_nothing_gone(tmp_path: Path) -> None:
+    (tmp_path / "claimlint.toml").write_text('[check]\nbaseline = "known.json"\n')
+    run(tmp_path, CSV, "--write-baseline", "known.json")  # the first time too
+    before = (tmp_path / "known.json").read_text()
+    ran = claimlint("check", CSV, "--state", "s.db", "--prune-baseline", cwd=tmp_path)
+    assert (ran.returncode, "--prune-baseline needs" in ran.stderr) == (2, True)
+    run(tmp_path, CSV, "--state", "s.db")
+    made = run(tmp_path, CSV, "--state", "s.db")
+    assert made["summary"]["findings_gone"] == 0
+    assert "nothing in it was found" not in made["notes"]
+    assert (tmp_path / "known.json").read_text() == before
+
+
+def test_a_suppression_that_is_over_is_told_though_the_file_is_known(tmp_path: Path) -> None:
+    suppress(tmp_path, 'rules = ["COD103"]\nreason = "till new year"\nuntil = 2026-02-02')
+    assert "COD103" not in run(tmp_path, CSV, "--state", "s.db")["summary"]["findings_by_code"]
+    made = run(tmp_path, CSV, "--state", "s.db", "--as-of", "2026-02-03")
+    assert [f["code"] for f in made["findings"]] == ["COD103"]
+
+
+def test_a_run_that_cannot_be_repeated_has_no_manifest(tmp_path: Path) -> None:
+    (tmp_path / "week.csv").write_bytes(CSV.read_bytes())
+    for args in (["--fix"], ["--diff"], ["--state", "s.db"]):
+        ran = claimlint("check", "week.csv", "--manifest", "run.json", *args, cwd=tmp_path)
+        assert (ran.returncode, "--manifest goes with neither" in ran.stderr) == (2, True)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["week.csv"]
+
+
+def test_a_damaged_manifest_is_told(tmp_path: Path) -> None:
+    run(tmp_path, CSV, "--manifest", "run.json")
+    made = json.loads((tmp_path / "run.json").read_text())
+    broken = [
+        {"manifest_version": 1, "arguments": {}},
+        {**made, "arguments": made["arguments"] | {"paths": 3}},
+        {**made, "arguments": made["arguments"] | {"as_of": "x"}},
+        {**made, "libraries": 3},
+        {**made, "given": [3]},
+    ]
+    for text in (*map(json.dumps, broken), "[" * 100_000):
+        (tmp_path / "broken.json").write_text(text)
+        ran = claimlint("rerun", "broken.json", cwd=tmp_path)
+        assert (ran.returncode, "is no manifest of claimlint" in ran.stderr) == (2, True), ran.stderr
+    (tmp_path / "broken.json").write_text("[" * 100_000)
+    ran = claimlint("check", CSV, "--baseline", "broken.json", cwd=tmp_path)
+    assert "is no baseline of claimlint" in ran.stderr
+    ran = claimlint("rerun", "run.json", "-o", "run.json", cwd=tmp_path)
+    assert (ran.returncode, "is an input" in ran.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("small_parts", [False, True])
+def test_rows_of_a_claim_may_stand_in_any_order(
+    small_parts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "claims.csv"
+    write_file(Plan(file, seed=5, by_rule={"AUT309": 0.2, "COD140": 0.2, "COD141": 0.2}, registers=tmp_path), 100)
+    heading, *rows = file.read_text().splitlines()
+    random.Random(3).shuffle(rows)
+    (tmp_path / "sorted.csv").write_text("\n".join([heading, *sorted(rows, reverse=True)]) + "\n")
+    (tmp_path / "shuffled.csv").write_text("\n".join([heading, *rows]) + "\n")
+    options = Options(as_of=AS_OF, authorizations=tmp_path / "authorizations.csv")
+    whole = sorted((f.code, f.fingerprint) for f in engine.check([str(file)], options).findings)
+    assert {"AUT309", "COD140", "COD141"} <= {code for code, _ in whole}
+    if small_parts:
+        monkeypatch.setattr(shelf, "MEMORY_LINES", 0)
+    for name in ("sorted.csv", "shuffled.csv"):
+        made = engine.check([str(tmp_path / name)], options)
+        assert sorted((f.code, f.fingerprint) for f in made.findings) == whole

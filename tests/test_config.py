@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +195,106 @@ def test_init_looks_at_the_exports(tmp_path: Path) -> None:
     offered = "\n".join(line.removeprefix("# ") for line in text.splitlines() if " = " in line or "[[" in line)
     for key in (*config.KEYS["check"], *config.LISTS["override"], *config.LISTS["suppress"]):
         assert f"\n{key} = " in f"\n{offered}" or key == "map"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("extend = 0\n", "extend must be a path in quotes, not 0"),
+        ('extend = "a\\u0000b"\n', "null"),
+        ('extend = "nowhere.toml"\n', "nowhere.toml: cannot be read: No such file or directory"),
+        ("x = " + "[" * 5000 + "]" * 5000, "claimlint.toml: "),
+        ('[[suppress]]\nrules = ["COD131"]\nreason = " "\n', ":1: this [[suppress]] has no reason"),
+        ('[[suppress]]\nrules = ["COD131"]\nreason = "x"\nclaims = []\n', ":4: suppress.claims is empty"),
+        ('[[override]]\npaths = []\npayer = "auto"\n', ":2: override.paths is empty"),
+        ("[[rule]]\nsnip = 99\n", ":2: rule.snip must be a number from 1 to 7"),
+        ('[severities]\n\n[check.map]\n"Claim" = 3\n[check]\n', ":3: check.map must be a table of texts"),
+        ('[[override]]\npaths = ["*"]\n[override.severities]\nCOX = "info"\n', ":3: there is no rule 'COX'"),
+    ],
+)
+def test_no_mistake_is_passed_over(text: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "claimlint.toml").write_text(text)
+    ran = claimlint("check", CSV, cwd=tmp_path)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert told in ran.stderr
+    assert "internal error" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[tool.claimlint.check]\nselect = ["COD103"]\n[broken\n', "pyproject.toml: "),
+        ("[tool]\nclaimlint = 3\n", "tool.claimlint must be a table"),
+        ("tool = 3\n", ""),
+        ("[broken\n", ""),
+    ],
+)
+def test_a_pyproject_is_read_where_it_speaks_of_claimlint(text: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    ran = claimlint("check", CSV, "-q", cwd=tmp_path)
+    assert (ran.returncode, told in ran.stderr) == (2 if told else 1, True), ran.stderr
+    assert "internal error" not in ran.stderr
+
+
+def test_settings_that_are_shown_are_a_configuration(tmp_path: Path) -> None:
+    (tmp_path / "my 😀").mkdir()
+    (tmp_path / "my 😀" / "fees.csv").write_text("x")
+    (tmp_path / "map.toml").write_text('"Chart 😀" = "claim_id"\n')
+    (tmp_path / "claimlint.toml").write_text(
+        '[check]\nfees = "my 😀/fees.csv"\n[severities]\n"COD103, COD105" = "info"\nsnip7 = "warning"\n'
+        '[[override]]\npaths = ["a\\"[x]*"]\nseverities = { "COD131" = "info" }\n'
+        '[[suppress]]\nrules = ["COD"]\nreason = "two\\nlines \\u007f"\nuntil = 2026-05-01\n'
+        '[[example]]\nrule = "COD103"\nflagged = "x"\n'
+    )
+    ran = claimlint("check", CSV, "--map", "map.toml", "--show-settings", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    before, made = tomllib.loads((tmp_path / "claimlint.toml").read_text()), tomllib.loads(ran.stdout)
+    assert {key: made[key] for key in ("severities", "override", "suppress", "example")} == {
+        key: before[key] for key in ("severities", "override", "suppress", "example")
+    }
+    assert made["check"]["map"] == {"Chart 😀": "claim_id"}
+    assert made["check"]["fees"] == str(tmp_path / "my 😀" / "fees.csv")
+    (tmp_path / "shown.toml").write_text(ran.stdout)
+    again = claimlint("check", CSV, "--config", "shown.toml", "--show-settings", cwd=tmp_path)
+    assert tomllib.loads(again.stdout) == made
+
+
+def test_init_names_only_registers_that_can_be_given(tmp_path: Path) -> None:
+    register = (SAMPLES / "registers" / "authorizations.csv").read_bytes()
+    (tmp_path / "auths.csv.gz").write_bytes(gzip.compress(register))
+    with zipfile.ZipFile(tmp_path / "more.zip", "w") as packed:
+        packed.writestr("sessions.csv", (SAMPLES / "registers" / "sessions.csv").read_bytes())
+    (tmp_path / "claims.csv").write_bytes(CSV.read_bytes())
+    assert claimlint("init", ".", cwd=tmp_path).returncode == 0
+    text = (tmp_path / "claimlint.toml").read_text()
+    assert set(tomllib.loads(text)["check"]) == {"map"}
+    assert "# auths.csv.gz is one, but packed: unpack it first" in text
+    assert "# more.zip!sessions.csv is one, but packed: unpack it first" in text
+
+
+def test_names_and_headings_stay_in_the_comments_of_what_init_writes(tmp_path: Path) -> None:
+    (tmp_path / 'a\n[severities]\nCOD = "info"\n#.csv').write_text("no,claims\n1,2\n")
+    rows = CSV.read_text().splitlines()
+    (tmp_path / "b\n[x]\n.csv").write_text("\n".join([rows[0].replace("Notes", "x\x7f\x85"), *rows[1:]]) + "\n")
+    assert claimlint("init", ".", cwd=tmp_path).returncode == 0
+    assert tomllib.loads((tmp_path / "claimlint.toml").read_text()) == {"check": {"map": {}}}
+
+
+def test_the_narrower_severity_holds_wherever_it_stands(tmp_path: Path) -> None:
+    for text in (
+        '[severities]\nCOD103 = "info"\nCOD = "warning"\nall = "error"\n',
+        '[[override]]\nseverities = { "COD103" = "info", "COD" = "warning", "all" = "error" }\n',
+    ):
+        (tmp_path / "claimlint.toml").write_text(text)
+        ran = claimlint("check", "--as-of", "2026-02-02", "--output-format", "json", CSV, cwd=tmp_path)
+        found = {f["code"]: f["severity"] for f in json.loads(ran.stdout)["findings"]}
+        assert found.pop("COD103") == "info"
+        assert all(severity == ("warning" if code[:3] == "COD" else "error") for code, severity in found.items())
+
+
+def test_only_star_and_question_mark_stand_for_others_in_paths(tmp_path: Path) -> None:
+    (tmp_path / "week [1](a).csv").write_bytes(CSV.read_bytes())
+    (tmp_path / "week 1(a).csv").write_bytes(CSV.read_bytes())
+    (tmp_path / "claimlint.toml").write_text('[[override]]\npaths = ["week [1](?).*"]\nignore = ["all"]\n')
+    assert not codes(tmp_path, tmp_path / "week [1](a).csv")
+    assert codes(tmp_path, tmp_path / "week 1(a).csv")

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from claimlint.cli_common import parameter
-from claimlint.config import KEYS, Config
+from claimlint.config import KEYS, Config, quoted
 from claimlint.inputs import Options
 
 
@@ -32,7 +32,7 @@ def _lines(context: click.Context, options: dict[str, Any], told: Options) -> It
             source = "command line"
         elif key in config.check:
             source = config.check[key].at
-        value = options[name]
+        value = told.mapping if key == "map" else options[name]
         if value in (None, (), {}):
             default = f", so {spec.default}" if spec.default else ""
             yield f"# {key}: not set{default}"
@@ -44,8 +44,9 @@ def _lines(context: click.Context, options: dict[str, Any], told: Options) -> It
     if config.severities:
         yield "[severities]"
         for selector, setting in config.severities.items():
-            yield f"{selector} = {_toml(setting.value)}  # {setting.at}"
-    for name, entries in (("override", config.overrides), ("suppress", config.suppressions), ("rule", config.rules)):
+            yield f"{_key(selector)} = {_toml(setting.value)}  # {setting.at}"
+    for name, entries in (("override", config.overrides), ("suppress", config.suppressions), ("rule", config.rules),
+                          ("example", config.examples)):  # fmt: skip
         for entry in entries:
             yield f"[[{name}]]  # {entry.at()}"
             yield from (f"{key} = {_toml(value)}" for key, value in entry.values.items())
@@ -53,11 +54,15 @@ def _lines(context: click.Context, options: dict[str, Any], told: Options) -> It
 
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items()) + " }"
+        return "{ " + ", ".join(f"{quoted(k)} = {_toml(v)}" for k, v in value.items()) + " }"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
     if isinstance(value, dt.date):
         return value.isoformat()
-    if isinstance(value, Path):
-        return json.dumps(str(value))
-    return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str | Path):
+        return quoted(str(value))
+    return json.dumps(value)
+
+
+def _key(name: str) -> str:
+    return name if name.isascii() and name.replace("-", "_").isidentifier() else quoted(name)
