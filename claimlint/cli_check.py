@@ -189,7 +189,7 @@ def _writable(paths: Sequence[str], options: dict[str, Any]) -> None:
     made += [(options[key], what) for key, what in (("write_baseline", "the baseline"), ("manifest", "the manifest"))]
     mapped = [options["map_file"]] if isinstance(options["map_file"], Path) else []
     given = [*(options[key] for key in ("authorizations", "documentation", "fees", "state")), *options["history"]]
-    read = [str(each) for each in (*mapped, *given, click.get_current_context().obj.path) if each]
+    read = [str(each) for each in (*mapped, *given, *click.get_current_context().obj.files) if each]
     taken: set[Path] = set()
     for file, what in made:
         if file is None:
@@ -237,7 +237,7 @@ def _write_manifest(paths: tuple[str, ...], options: dict[str, Any], inputs: Inp
     given = [options[key] for key in ("authorizations", "documentation", "fees")]
     if isinstance(options["map_file"], Path):
         given.append(options["map_file"])
-    named = [path for path in (*given, *options["history"], told.path) if path]
+    named = [path for path in (*given, *options["history"], *told.files) if path]
     made = manifest.of_run(_arguments(paths, options), inputs.files, named, report)
     replace_file(options["manifest"], [json.dumps(made, indent=1).encode(), b"\n"], 0o600)
 

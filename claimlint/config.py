@@ -171,7 +171,7 @@ class Config:
 
     `check`: its keys with their values, paths made of the file's folder. `severities`: by rule or prefix. `overlays`:
     folders with policy packs in `payers/` and tables (`procedures.csv` …). The entries are in the order of the files,
-    that of `extend` first. `root`: the folder that path patterns are held to.
+    that of `extend` first. `root`: the folder that path patterns are held to. `files`: all that were read.
     """
 
     path: Path | None = None
@@ -182,6 +182,7 @@ class Config:
     examples: tuple[Entry, ...] = ()
     overrides: tuple[Entry, ...] = ()
     suppressions: tuple[Entry, ...] = ()
+    files: tuple[Path, ...] = ()
 
     @property
     def root(self) -> Path:
@@ -255,6 +256,7 @@ def _load(path: Path, above: tuple[Path, ...]) -> Config:
         (*base.examples, *lists["example"]),
         (*base.overrides, *lists["override"]),
         (*base.suppressions, *lists["suppress"]),
+        (*base.files, path),
     )
 
 

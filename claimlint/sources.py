@@ -135,6 +135,9 @@ def sources(paths: Sequence[str], stdin_filename: str, skip: Sequence[Path]) -> 
 
 def _expand(path: str) -> Iterator[Path | SourceProblem | Skipped]:
     """The files that one argument means."""
+    if not path:
+        yield SourceProblem(path, "the name of a file is empty; a variable that was not set?")
+        return
     given = Path(path)
     if given.is_dir():
         files = []

@@ -151,6 +151,15 @@ def test_a_baseline_that_does_not_fit_is_told(text: str, told: str, tmp_path: Pa
     assert claimlint("check", CSV, "--prune-baseline", cwd=tmp_path).returncode == 2
 
 
+def test_a_manifest_names_all_of_a_configuration(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text('[check]\nignore = ["COD102"]\n')
+    (tmp_path / "claimlint.toml").write_text('extend = "base.toml"\n')
+    run(tmp_path, CSV, "--manifest", "run.json")
+    (tmp_path / "base.toml").write_text('[check]\nignore = ["COD103"]\n')
+    again = claimlint("rerun", "run.json", cwd=tmp_path)
+    assert (again.returncode, "base.toml has changed" in again.stdout) == (1, True)
+
+
 def test_manifests_prove_the_same_report(tmp_path: Path) -> None:
     (tmp_path / "week.csv").write_bytes(CSV.read_bytes())
     (tmp_path / "claimlint.toml").write_text('[check]\nignore = ["COD102"]\n')

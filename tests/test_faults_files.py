@@ -199,7 +199,10 @@ def test_a_format_that_the_name_does_not_tell_is_noted(tmp_path: Path) -> None:
     assert "named .837, read as CSV" in ran.stderr
 
 
-@pytest.mark.parametrize(("args", "said"), [(("-",), "standard input is empty"), (("-", "-"), "give it once")])
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [(("",), "the name of a file is empty"), (("-",), "standard input is empty"), (("-", "-"), "give it once")],
+)
 def test_standard_input_empty_or_twice(args: tuple[str, ...], said: str) -> None:
     ran = check(*args)
     assert ran.returncode == 2

@@ -160,7 +160,7 @@ def _summary(report: Report, style: Style) -> Iterator[str]:
     yield outcome(report)
     if "findings_baselined" in s:
         again = _count(s["findings_baselined"], "finding")
-        yield f"in the baseline: {again} found again, {s['findings_gone']:,} not found any more"
+        yield f"in the baseline: {again} found again, still at risk; {s['findings_gone']:,} not found any more"
     if s.get("findings_suppressed"):
         yield f"suppressed: {_count(s['findings_suppressed'], 'finding')}"
     yield from _causes(report, style)
