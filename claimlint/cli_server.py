@@ -20,8 +20,8 @@ from claimlint import ClaimlintError
 def server(trusted: tuple[Path, ...]) -> None:
     """Speak the language server protocol on standard input and output, for an editor to start.
 
-    It shows the problems of 837P files, claim CSVs and X12-like XML as they are typed, explains what stands in them, and
-    corrects what is safe. docs/editors.md has the settings for Neovim, Helix, Emacs, Kate and Sublime Text.
+    It shows the problems of 837P files, claim CSVs and X12-like XML as they are typed, explains what stands in them,
+    and corrects what is safe. docs/editors.md says how editors are told of it.
     """
     try:
         from claimlint.server import serve
