@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
+import polars as pl
 from lsprotocol import types
 from pygls import uris
 from pygls.exceptions import JsonRpcException
@@ -649,4 +650,5 @@ def serve(trusted: Sequence[Path]) -> None:
     logging.getLogger("pygls").addHandler(logging.NullHandler())
     logging.getLogger("pygls").propagate = False
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    pl.Config.set_engine_affinity("in-memory")  # twice as fast as the other on documents of some thousand lines
     made(trusted).start_io(sys.stdin.buffer, out)
