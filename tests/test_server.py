@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import random
 import re
 import subprocess
@@ -478,6 +479,30 @@ def frames(data: bytes) -> list[dict[str, Any]]:
     return made
 
 
+def spoken(messages: Sequence[dict[str, Any]], *options: str) -> tuple[bytes, bytes]:
+    """What a server of its own writes on standard output and error when it is sent these messages, then told to end.
+
+    It is told to end once it has answered the last of them.
+    """
+    process = subprocess.Popen(
+        [*COMMAND, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdin
+    assert process.stdout
+
+    def send(message: dict[str, Any]) -> bytes:
+        body = json.dumps({"jsonrpc": "2.0", **message}).encode()
+        return b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+    process.stdin.write(b"".join(map(send, messages)))
+    process.stdin.flush()
+    out, answer = b"", re.compile(rb'"id": ?%d\b' % messages[-1]["id"])
+    while not answer.search(out):
+        out += os.read(process.stdout.fileno(), 1 << 16)
+    rest, err = process.communicate(send({"id": 99, "method": "shutdown"}) + send({"method": "exit"}), timeout=120)
+    return out + rest, err
+
+
 async def test_nothing_but_the_protocol_goes_to_standard_output_and_no_patient_to_logs(tmp_path: Path) -> None:
     text = (SAMPLES / "flagged.837").read_text().replace("TEAK", "CANARYNAME").replace("W123456744", "CANARYMEMBER")
     uri = (tmp_path / "a.837").as_uri()
@@ -498,21 +523,45 @@ async def test_nothing_but_the_protocol_goes_to_standard_output_and_no_patient_t
                 "context": {"diagnostics": []},
             },
         },
-        {"id": 5, "method": "shutdown"},
-        {"method": "exit"},
     ]
-    given = b""
-    for each in messages:
-        body = json.dumps({"jsonrpc": "2.0", **each}).encode()
-        given += b"Content-Length: %d\r\n\r\n" % len(body) + body
-    process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    out, err = process.communicate(given, timeout=60)
+    out, err = spoken(messages)
     made = frames(out)
-    assert {each.get("id") for each in made} >= {1, 4, 5}
+    assert {each.get("id") for each in made} >= {1, 4, 99}
     told = [each for each in made if each.get("method") == "textDocument/publishDiagnostics"]
+    assert len(told) == 1
+    assert len(told[0]["params"]["diagnostics"]) > 3
     assert b"CANARY" not in err
     assert "CANARY" not in json.dumps(told)
     assert "CANARY" not in json.dumps([each for each in made if str(each.get("method", "")).startswith("window/")])
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+async def test_a_folder_that_is_trusted_may_name_packs_and_files_elsewhere(tmp_path: Path, trusted: bool) -> None:
+    project = tmp_path / "project"
+    (project / "packs").mkdir(parents=True)
+    (tmp_path / "known.json").write_text("not a baseline")
+    (project / "claimlint.toml").write_text('[check]\nbaseline = "../known.json"\n[codesets]\noverlays = ["packs"]\n')
+    uri = (project / "a.837").as_uri()
+    document = {"uri": uri, "languageId": "x12", "version": 1, "text": (SAMPLES / "flagged.837").read_text()}
+    start = {"line": 0, "character": 0}
+    where = {"textDocument": {"uri": uri}, "range": {"start": start, "end": start}, "context": {"diagnostics": []}}
+    messages: list[dict[str, Any]] = [
+        {"id": 1, "method": "initialize", "params": {"processId": None, "rootUri": None, "capabilities": {}}},
+        {"method": "initialized", "params": {}},
+        {"method": "textDocument/didOpen", "params": {"textDocument": document}},
+        {"id": 2, "method": "textDocument/codeAction", "params": where},  # it waits until the document was linted
+    ]
+    out, _ = spoken(messages, *(["--trust", str(project)] if trusted else []))
+    said = [each["params"]["message"] for each in frames(out) if each.get("method") == "window/showMessage"]
+    assert len(said) == 1
+    assert ("not trusted" in said[0]) != trusted
+    assert ("known.json" in said[0]) == trusted  # it was read, and is no baseline
+
+
+async def test_a_csv_that_is_not_of_claims_is_a_note(client: LanguageClient, tmp_path: Path) -> None:
+    sheet = Editor(client, tmp_path / "stock.csv", "colour,amount\nred,1\nblue,2\n")
+    found = await sheet.diagnostics()
+    assert [each.severity for each in found] == [types.DiagnosticSeverity.Information]
 
 
 async def test_without_its_libraries_it_says_how_to_get_them(tmp_path: Path) -> None:

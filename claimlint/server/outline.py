@@ -101,9 +101,16 @@ class Spot:
 class Document:
     """A document as far as it can be cut up; of one that is no claims there is just less."""
 
-    def __init__(self, text: Text, mapping: dict[str, str] | None = None) -> None:
+    def __init__(self, text: Text) -> None:
         self.source, self.text = text, text.text
-        self._mapping = mapping or {}
+        self._mapping: dict[str, str] = {}
+
+    def use(self, mapping: dict[str, str]) -> None:
+        """Read a CSV by these headings of the user's own; what was made of it by others is forgotten."""
+        if mapping != self._mapping:
+            self._mapping = mapping
+            for made in ("sheet", "groups", "claims"):
+                self.__dict__.pop(made, None)
 
     @functools.cached_property
     def form(self) -> str:

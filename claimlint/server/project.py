@@ -102,6 +102,7 @@ class Projects:
             made.options = _options(made)
         except ClaimlintError as error:
             made.error, made.told, made.options = str(error), Config(), Options()
+            self._in_use = None
         return made
 
     def _trusts(self, path: Path) -> bool:
@@ -183,7 +184,10 @@ def _options(project: Project) -> Options:
 def lint(
     name: str, data: bytes, project: Project, settings: Settings, progress: Callable[[Progress], None] | None = None
 ) -> list[Finding]:
-    """The findings of a document. `progress` may raise to end the work."""
+    """The findings of a document. `progress` may raise to end the work.
+
+    Raises ClaimlintError where what the project names beside it, such as a register, cannot be read.
+    """
     options = replace(
         project.options,
         as_of=settings.as_of or dt.date.today(),
@@ -193,14 +197,12 @@ def lint(
     )
     try:
         report = engine.check_sources([Source(name, data)], options)
-    except engine.CannotRun:  # it is no claim file at all: that is a finding of its own, told without the others
-        return [file_finding(name, code, message, rules.all_rules()) for code, message in _why_not(name, data, options)]
+    except engine.CannotRun:
+        why = engine.read_bytes(data, name, options)
+        if not isinstance(why, tuple):
+            raise
+        return [file_finding(name, *why, rules.all_rules())]  # it is no claim file at all
     if project.baseline:
         report, _ = baseline.compared(report, baseline.load(project.baseline), project.baseline)
     least = min(SEVERITIES.index(each) for each in (project.severity, settings.severity))
     return [f for f in report.findings if SEVERITIES.index(f.severity) <= least]
-
-
-def _why_not(name: str, data: bytes, options: Options) -> list[tuple[str, str]]:
-    made = engine.read_bytes(data, name, options)
-    return [made] if isinstance(made, tuple) else []

@@ -22,7 +22,7 @@ from pygls import uris
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
-from claimlint import __version__
+from claimlint import ClaimlintError, __version__
 from claimlint.cli_common import internal_error
 from claimlint.config import NAME, PYPROJECT, discover
 from claimlint.findings import Finding
@@ -47,6 +47,8 @@ _TAGS = {
     "COD105": [types.DiagnosticTag.Deprecated],
 }
 _NO_CLAIMS = ("STR001", "STR002")
+_PATIENCE = 30  # seconds that a request waits for the findings of the last change
+_OFFERED = 20  # findings of a selection that actions are offered for
 _R = TypeVar("_R")
 
 
@@ -79,6 +81,7 @@ class Server(LanguageServer):
         self.linter = ThreadPoolExecutor(1, "lint")
         self.answers = ThreadPoolExecutor(1, "answer")
         self.told: set[tuple[Path | None, tuple[int, int]]] = set()
+        self.told_errors: set[str] = set()
         self.pages: tempfile.TemporaryDirectory[str] | None = None
 
     def report_server_error(self, error: Exception, source: Any) -> None:
@@ -131,13 +134,19 @@ class Server(LanguageServer):
             path = _path(uri)
             project = self.projects.of(path)
             name = str(path) if path else PurePath(uri).name
-            document._mapping = project.options.headings(name)
+            document.use(project.options.headings(name))
             found = lint(name, document.source.data, project, self.settings, fresh)
             return project, [(f, *document.source.span(f.place)) for f in found]
 
         try:
             project, found = await asyncio.get_running_loop().run_in_executor(self.linter, work)
         except _Stale:
+            return
+        except ClaimlintError as error:
+            if str(error) not in self.told_errors:
+                self.told_errors.add(str(error))
+                self.window_show_message(types.ShowMessageParams(types.MessageType.Error, str(error)))
+            held.settled.set()
             return
         except Exception as error:  # noqa: BLE001 - whatever is typed, the server goes on
             self.report_server_error(error, None)
@@ -185,7 +194,7 @@ class Server(LanguageServer):
         if held is None:
             return None
         try:
-            await asyncio.wait_for(held.settled.wait(), 5)
+            await asyncio.wait_for(held.settled.wait(), _PATIENCE)
         except TimeoutError:
             return None
         return held if held.linted == held.changed else None
@@ -506,7 +515,7 @@ async def _actions(ls: Server, params: types.CodeActionParams) -> list[types.Cod
 
     made: list[types.CodeAction] = []
     if asked(types.CodeActionKind.QuickFix):
-        for finding in here:
+        for finding in here[:_OFFERED]:
             made += _of_finding(ls, document, uri, finding)
     kind = f"{types.CodeActionKind.SourceFixAll.value}.claimlint"
     if asked(kind):
