@@ -15,6 +15,7 @@ from claimlint.cli_codesets import codesets
 from claimlint.cli_common import Date, Share, Size, configured, find_rules, replace_file, use_configuration
 from claimlint.cli_completion import completion
 from claimlint.cli_completion import rules as complete_rules
+from claimlint.cli_server import server
 from claimlint.cli_ui import ui
 from claimlint.config import PAYER_CLASSES
 
@@ -173,4 +174,5 @@ cli.add_command(rerun)
 cli.add_command(what_changes)
 cli.add_command(codesets)
 cli.add_command(ui)
+cli.add_command(server)
 cli.add_command(completion)

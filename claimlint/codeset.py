@@ -43,6 +43,7 @@ _PROCEDURE = {
     "medicare_status": "medicare_status",
 }
 _CHILDREN_SHOWN = 6
+_FEW_CODES = 2000
 # What tells one row of a table from the next, where that is not its code.
 KEYS = {
     "ncci_pairs": ["column1", "column2"],
@@ -387,6 +388,20 @@ def diagnosis_status(codes: pl.Series) -> pl.DataFrame:
     Raises CodesetError.
     """
     wanted = codes.drop_nulls().unique().sort()
+    return _few_status(tuple(wanted)) if len(wanted) <= _FEW_CODES else _status(wanted)
+
+
+@functools.lru_cache(maxsize=4)
+def _few_status(codes: tuple[str, ...]) -> pl.DataFrame:
+    """What `_status` gives, kept: an editor asks for the same few codes at every change."""
+    return _status(pl.Series(codes, dtype=pl.String))
+
+
+_forgetful.append(_few_status.cache_clear)
+
+
+def _status(wanted: pl.Series) -> pl.DataFrame:
+    """See `diagnosis_status`; the codes are sorted, and each is there once."""
     names = {"code": "diagnosis", "billable": "diagnosis_billable", "effective_from": "diagnosis_from",
              "effective_to": "diagnosis_to", "billable_to": "diagnosis_billable_to",
              "title": "diagnosis_title"}  # fmt: skip

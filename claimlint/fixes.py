@@ -64,24 +64,44 @@ def run(
 
 def _correct(file: Corrected, findings: Sequence[Finding], form: str) -> None:
     """Make what fixes of these findings can be made at once in a file of this format."""
+    made, done, left = changes(file.data, findings, form)
+    file.done += done
+    file.left += left
+    parts, end = [], 0
+    for start, stop, new in made:
+        parts += [file.data[end:start], new]
+        end = stop
+    file.data = b"".join([*parts, file.data[end:]])
+
+
+def changes(
+    data: bytes, findings: Sequence[Finding], form: str
+) -> tuple[list[tuple[int, int, bytes]], list[Finding], list[tuple[Finding, str]]]:
+    """What fixes of these findings can be made at once in bytes of this format, changing none of them.
+
+    Gives byte ranges in order, with what comes in the place of each; the findings that this corrects; and those that
+    cannot be corrected, with why. A finding in neither list has to wait for another's correction.
+    """
     encoding = None
     if form == "xml":
         from claimlint.readers import xml  # lxml is needed for XML alone
 
-        declared = xml.ONE_BYTE.match(file.data)
+        declared = xml.ONE_BYTE.match(data)
         encoding = declared[1].decode() if declared else None
-    original = text.Original(file.data, encoding)
-    changes = _Changes()
+    original = text.Original(data, encoding)
+    taken = _Changes()
+    done: list[Finding] = []
+    left: list[tuple[Finding, str]] = []
     for finding in findings:
         assert finding.fix
         try:
             made = dict(_changes(original, form, finding.fix))
         except ValueError as error:
-            file.left.append((finding, str(error)))
+            left.append((finding, str(error)))
             continue
-        if changes.take(made):  # else it is found again in the next pass
-            file.done.append(finding)
-    file.data = changes.made_in(file.data)
+        if taken.take(made):  # else it is found again in the next pass
+            done.append(finding)
+    return taken.in_order(), done, left
 
 
 class _Changes:
@@ -106,13 +126,9 @@ class _Changes:
         self._new |= made
         return True
 
-    def made_in(self, data: bytes) -> bytes:
-        """The bytes with the changes made."""
-        parts, end = [], 0
-        for start, stop in self._spans:
-            parts += [data[end:start], self._new[start, stop]]
-            end = stop
-        return b"".join([*parts, data[end:]])
+    def in_order(self) -> list[tuple[int, int, bytes]]:
+        """The ranges in order, with what comes in the place of each."""
+        return [(start, stop, self._new[start, stop]) for start, stop in self._spans]
 
 
 def _changes(original: text.Original, form: str, fix: Fix) -> Iterator[tuple[tuple[int, int], bytes]]:

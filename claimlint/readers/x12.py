@@ -92,8 +92,8 @@ class Extractor:
         if not len(owner):
             return pl.Series([None], dtype=values.dtype).gather(pl.zeros(len(wanted), pl.UInt32, eager=True))
         at = np.minimum(np.searchsorted(owner, wanted), len(owner) - 1)
-        index = pl.Series(np.where(owner[at] == wanted, at, -1)).cast(pl.Int64)
-        return values.gather(index.replace(-1, None))
+        index = pl.Series(np.where(owner[at] == wanted, at, len(values)))  # one behind the values there is a null
+        return pl.concat([values, pl.Series([None], dtype=values.dtype)], rechunk=True).gather(index)
 
     def text(self, at: At) -> pl.Series:
         """A column of text: one value a row."""

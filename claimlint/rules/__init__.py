@@ -20,7 +20,7 @@ from typing import Literal, TypeAlias
 
 import polars as pl
 
-from claimlint import ClaimlintError
+from claimlint import ClaimlintError, codeset
 from claimlint.findings import Severity
 
 # Which table a rule sees: a row per service line; per claim (the first line that is hit speaks for the claim); per
@@ -96,10 +96,20 @@ class Rule:
 
     def conditions(self) -> list[Finds]:
         """Its conditions (none for what readers find themselves)."""
+        # What a rule of the user's own gives may be another the next time; claimlint's rest on the codesets alone.
+        return self._made() if self.origin else _conditions(self)
+
+    def _made(self) -> list[Finds]:
         result = self.function() if self.function else []
         if isinstance(result, pl.Expr):
             result = Finds(result)
         return [result] if isinstance(result, Finds) else result
+
+
+@codeset.kept
+def _conditions(rule: Rule) -> list[Finds]:
+    """The conditions of a rule, made once: an editor has them run at every change."""
+    return rule._made()
 
 
 _REGISTRY: dict[str, Rule] = {}

@@ -1,0 +1,5 @@
+"""A language server: what `claimlint check` says, in an editor, while a claim file is typed. See docs/editors.md."""
+
+from __future__ import annotations
+
+from claimlint.server.server import serve as serve
