@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
-import polars as pl
 from lsprotocol import types
 from pygls import uris
 from pygls.exceptions import JsonRpcException
@@ -659,5 +658,4 @@ def serve(trusted: Sequence[Path]) -> None:
     logging.getLogger("pygls").addHandler(logging.NullHandler())
     logging.getLogger("pygls").propagate = False
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    pl.Config.set_engine_affinity("in-memory")  # twice as fast as the other on documents of some thousand lines
     made(trusted).start_io(sys.stdin.buffer, out)
