@@ -23,6 +23,7 @@ _SEPARATOR = "\x1f"
 RULE, PAYER, PROVIDER, WEEK = "rule", "payer", "provider", "week"
 BREAKDOWNS = (RULE, PAYER, PROVIDER, WEEK)
 UNKNOWN = "not known"
+KEY = pl.col("cause").hash().alias("key")
 CODE = pl.col("cause").str.extract(f"^([^{_SEPARATOR}]*)")
 PAYER_NAME = pl.coalesce("payer_name", "payer_id", "payer_class")
 PROVIDER_NPI = pl.coalesce("rendering_npi", "billing_npi")
@@ -113,8 +114,9 @@ def about(text: str) -> str:
 class Risk:
     """What is at risk in a part of the lines.
 
-    `told`: cause (its key), severity, message and hint. `claims`: cause, claim_key and the cents that the one puts at
-    risk in the other. `at_risk`: claim_key, and the cents at risk in it. `shares`: see `shares`.
+    `told`: cause (its key), severity, message and hint. `claims`: key (the cause's as a number, since there are many
+    rows), claim_key and the cents that the one puts at risk in the other. `at_risk`: claim_key, and the cents at risk
+    in it. `shares`: see `shares`.
     """
 
     told: pl.DataFrame
@@ -134,12 +136,12 @@ def of_run(parts: Sequence[Risk], rules: Mapping[str, Rule]) -> list[Cause]:
     parts = [part for part in parts if part.claims.height]
     if not parts:
         return []
-    found = pl.concat(part.claims for part in parts).group_by("cause", "claim_key").agg(pl.col("cents").sum())
+    found = pl.concat(part.claims for part in parts).group_by("key", "claim_key").agg(pl.col("cents").sum())
     at_risk = pl.concat(part.at_risk for part in parts).group_by("claim_key").agg(pl.col("cents").sum())
-    each = found.group_by("cause").agg(pl.len().alias("claims"), pl.col("cents").sum())
-    each = each.join(told(pl.concat(part.told for part in parts)), on="cause")
+    each = found.group_by("key").agg(pl.len().alias("claims"), pl.col("cents").sum())
+    each = each.join(told(pl.concat(part.told for part in parts)).with_columns(KEY), on="key")
     each = each.sort(pl.col("cents"), pl.col("claims"), "cause", descending=[True, True, False]).with_row_index("rank")
-    ranked = found.select("cause", "claim_key").join(each.select("cause", "rank"), on="cause")
+    ranked = found.select("key", "claim_key").join(each.select("key", "rank"), on="key")
     claims = ranked.group_by("claim_key").agg(pl.col("rank").max().alias("last"), pl.len().alias("causes"))
     claims = claims.join(at_risk, on="claim_key", how="left")
     alone = claims.filter(pl.col("causes") == 1).group_by("last").agg(pl.len().alias("released"))

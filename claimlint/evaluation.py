@@ -373,7 +373,7 @@ class Evaluation:
         hits = self.hits()
         return causes.Risk(
             _own(causes.told(hits.filter(pl.col("severity") != "info")) if hits.height else pl.DataFrame()),
-            _own(found.group_by("cause", "claim_key").agg(sums)),
+            found.group_by(causes.KEY, "claim_key").agg(sums),
             lines_at_risk.group_by("claim_key").agg(sums),
             _own(causes.shares(by_rule, lines_at_risk)),
         )
