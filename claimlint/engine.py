@@ -140,6 +140,7 @@ class Run:
         self._past = self._count = 0
         self._rules = options.chosen()
         self._suppressed: Counter[int] = Counter()  # by the number of the suppression
+        self._payers: dict[int, str] = {}  # payer classes set for the claims of files, by the number of their read
         self._shelf = Shelf(sorted({r.across for r in self._rules if r.across}), options.expected_bytes)
         self._first: dt.date | None = None
 
@@ -268,6 +269,7 @@ class Run:
     def report(self) -> Report:
         """Lint all that was taken in."""
         parts: list[_Part] = []
+        self._payers = self._options.scope.payers(self._reads)
         for part in in_order(self._lint, range(self._shelf.parts if self._reads else 0)):
             parts.append(part)
             self._progress(_READING, _LINTING, len(parts) / self._shelf.parts)
@@ -326,7 +328,7 @@ class Run:
         table, options, given = numbered(self._shelf.part(number)), self._options, self._given
         if options.first_day and self._first:
             table, options, given = moved(table, options, given, options.first_day - self._first)
-        table = enrich(table, options, given, options.scope.payers(self._reads))
+        table = enrich(table, options, given, self._payers)
         groups = self._shelf.groups if self._shelf.parts > 1 else ()
         spanning = [in_groups(group, self._shelf.spanning(group)).alias(spans(group)) for group in groups]
         table = table.with_columns(spanning)
@@ -384,10 +386,8 @@ class Run:
             not_checked.setdefault(record, 0)
         return by_read(evaluation.hits())
 
-    def _told(self, name: str, found: Iterable[Finding]) -> list[Finding]:
-        kept, suppressed = self._options.scope.told_of_readers(found, name, self._options.as_of, self._options.rules)
-        self._suppressed.update(suppressed)
-        return kept
+    def _told(self, name: str, found: Iterable[Finding]) -> tuple[list[Finding], Counter[int]]:
+        return self._options.scope.told_of_readers(found, name, self._options.as_of, self._options.rules)
 
     def _found(self, hits: list[tuple[int, bytes]]) -> Sequence[Finding]:
         """Everything found, each at its place, in the order of files, lines and columns."""
@@ -397,22 +397,26 @@ class Run:
         rules, wanted = all_rules(), {rule.code for rule in self._rules}
         repeated = repeated_interchanges(self._reads.values())
 
-        def found(number: int) -> list[Finding]:
+        def found(number: int) -> tuple[list[Finding], Counter[int]]:
             name, made = self._reads[number]
             problems = [p for p in (*made.problems, *repeated.get(name, ())) if p.code in wanted]
-            result = self._told(name, of_reader(name, problems, rules))
+            result, suppressed = self._told(name, of_reader(name, problems, rules))
             if mine := by_read.pop(number, None):
                 result += located(
                     (row for each in mine for row in unpacked(each)), name, made, rules, show_phi=self._options.show_phi
                 )
-            return sorted(result, key=order)
+            return sorted(result, key=order), suppressed
 
         result = Findings()
         for name, code, message in self.failed:
-            result.add(self._told(name, [file_finding(name, code, message, rules)]))
+            own, suppressed = self._told(name, [file_finding(name, code, message, rules)])
+            result.add(own)
+            self._suppressed.update(suppressed)
         in_files = sorted(self._reads, key=lambda n: (self._reads[n][0], n))
-        for placed, findings in enumerate(in_order(found, in_files), 1):
+        # Several threads place findings; what they set aside is counted here, by one.
+        for placed, (findings, suppressed) in enumerate(in_order(found, in_files), 1):
             result.add(findings)
+            self._suppressed.update(suppressed)
             self._progress(_LINTING, 1, placed / len(self._reads))
         return result.settled()
 

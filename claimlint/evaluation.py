@@ -246,9 +246,8 @@ class Evaluation:
         scope = self._options.scope
         chosen = self._options.rules is None or rule.code in self._options.rules
         if not chosen or scope.concerns(rule.code):
-            names = {number: name for number, (name, _) in self._reads.items()}
             each = wanted.select("file_no", "claim_id", "payer_class", "payer", "severity").with_row_index("at")
-            kept, suppressed = scope.told(rule.code, each, names, self._options.as_of, chosen=chosen)
+            kept, suppressed = scope.told(rule.code, each, self._reads, self._options.as_of, chosen=chosen)
             self.suppressed.update(suppressed)
             hits, wanted = hits[kept["at"]], wanted[kept["at"]].with_columns(kept["severity"])
         at_risk = hits.filter(wanted["severity"] != "info")

@@ -119,13 +119,14 @@ class Scope:
         return any(fnmatch.fnmatchcase(each, pattern) for each in names for pattern in plain)
 
     def told(
-        self, code: str, hits: pl.DataFrame, names: Mapping[int, str], as_of: dt.date, *, chosen: bool
+        self, code: str, hits: pl.DataFrame, reads: Mapping[int, tuple[str, object]], as_of: dt.date, *, chosen: bool
     ) -> tuple[pl.DataFrame, Counter[int]]:
         """The hits of a rule that are told, with their severities; and how many each suppression sets aside.
 
         `hits` has at (a number), file_no, claim_id, payer_class, payer and severity; the result, at and severity.
+        `reads` are the names of files, each with its read, by `file_no`.
         """
-        files = {number: names[number] for number in hits["file_no"].unique()}
+        files = {number: reads[number][0] for number in hits["file_no"].unique()}
 
         def there(paths: tuple[str, ...], payers: tuple[str, ...]) -> pl.Expr:
             inside = [number for number, name in files.items() if self._is(name, paths)]
@@ -169,7 +170,7 @@ class Scope:
                 {"at": pl.Int64, "file_no": pl.Int64, "claim_id": pl.String, "severity": pl.String},
             ).with_columns(pl.lit(None, pl.String).alias(column) for column in ("payer_class", "payer"))
             chosen = rules is None or each.code in rules
-            kept, set_aside = self.told(each.code, hits, {0: name}, as_of, chosen=chosen)
+            kept, set_aside = self.told(each.code, hits, {0: (name, None)}, as_of, chosen=chosen)
             suppressed.update(set_aside)
             result += [replace(each, severity=severity) for severity in kept["severity"]]
         return result, suppressed
