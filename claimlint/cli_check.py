@@ -9,7 +9,6 @@ import os
 import shutil
 import sys
 import time
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -20,13 +19,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from claimlint import ClaimlintError
-from claimlint.cli_common import FILE, Date, configured, replace_file, use_configuration
+from claimlint.cli_common import FILE, configured, replace_file, use_configuration
 from claimlint.cli_completion import paths as complete_paths
 from claimlint.cli_completion import rules as complete_rules
-from claimlint.config import PAYER_CLASSES
+from claimlint.cli_options import engine_options, of_claims
 
 if TYPE_CHECKING:
-    from claimlint.config import Config
     from claimlint.findings import Finding, Report
     from claimlint.inputs import Options as EngineOptions
     from claimlint.inputs import Progress
@@ -81,14 +79,7 @@ _RANK = {"error": 3, "warning": 2, "info": 1, "never": 9}
     show_default=True,
     help="The least severe finding that makes the exit status 1.",
 )
-@click.option(
-    "--payer", type=click.Choice(PAYER_CLASSES), help="The payer class of every claim, whatever the file says."
-)
-@click.option("--as-of", type=Date(), help="The date that counts as today.  [default: today]")
-@click.option("--map", "map_file", type=FILE, help='TOML file of CSV headings: "Your Heading" = "column".')
-@click.option("--authorizations", type=FILE, help="Register of prior authorizations (CSV).")
-@click.option("--documentation", type=FILE, help="Register of session documentation (CSV).")
-@click.option("--fees", type=FILE, help="Fee schedule (CSV).")
+@of_claims
 @click.option(
     "--history", type=FILE, multiple=True, help="An earlier export: its lines count, and have no findings themselves."
 )
@@ -131,7 +122,7 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
     if "-" in paths and (paths.count("-") > 1 or sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError("- means standard input: give it once, and pipe a claim file into it")
     options["as_of"] = options["as_of"] or dt.date.today()
-    told = replace(_engine_options(options, click.get_current_context().obj), expected_bytes=total_size(paths))
+    told = replace(engine_options(options, click.get_current_context().obj), expected_bytes=total_size(paths))
     if options["show_settings"]:
         from claimlint.reports import settings
 
@@ -157,27 +148,6 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
         if options["manifest"]:
             _write_manifest(paths, options, inputs, report)
     return _tell(report, options, told)
-
-
-def _engine_options(options: dict[str, Any], config: Config) -> EngineOptions:
-    """What the engine is told, by a command's options and the configuration."""
-    from claimlint import engine
-    from claimlint.scope import of_config
-
-    return engine.Options(
-        as_of=options["as_of"],
-        payer=options["payer"],
-        mapping=_mapping(options["map_file"]),
-        authorizations=options["authorizations"],
-        documentation=options["documentation"],
-        fees=options["fees"],
-        history=options["history"],
-        rules=_selection(options["select"], options["ignore"], options.get("extend_select", ())),
-        scope=of_config(config),
-        show_phi=options.get("show_phi", False),
-        stdin_filename=options.get("stdin_filename", "-"),
-        input_format=options.get("input_format"),
-    )
 
 
 def _writable(paths: Sequence[str], options: dict[str, Any]) -> None:
@@ -377,42 +347,6 @@ def _outputs(formats: Sequence[str], files: Sequence[Path]) -> list[tuple[str, P
     return outputs
 
 
-def _mapping(path: Path | dict[str, str] | None) -> dict[str, str]:
-    """The user's headings: of a file, or as the configuration has them."""
-    if not isinstance(path, Path):
-        return path or {}
-    try:
-        return headings(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise click.UsageError(f"{path}: {error}") from None
-
-
-def headings(text: str) -> dict[str, str]:
-    """CSV headings and the columns that they mean, from TOML. Raises ValueError for what is none."""
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f'{error}; write lines such as "Your Heading" = "column"') from None
-    wrong = [key for key, value in table.items() if not isinstance(value, str)]
-    if wrong:
-        raise ValueError(f"{wrong[0]!r} must be given a column's name in quotes")
-    return table
-
-
-def _selection(select: Sequence[str], ignore: Sequence[str], extend: Sequence[str]) -> tuple[str, ...] | None:
-    """The codes to run, None for all."""
-    from claimlint.rules import all_rules
-    from claimlint.scope import UnknownRule, codes
-
-    if not (select or ignore or extend):
-        return None
-    try:
-        chosen = set(codes(select) if select else all_rules()) - set(codes(ignore)) | set(codes(extend))
-    except UnknownRule as error:
-        raise click.UsageError(str(error)) from None
-    return tuple(code for code in all_rules() if code in chosen)
-
-
 _OF_RUN = (
     "input_format", "select", "ignore", "extend_select", "payer", "as_of", "map_file", "authorizations",
     "documentation", "fees", "history", "stdin_filename", "show_phi",
@@ -462,7 +396,7 @@ def rerun(manifest_file: Path, output_file: Path | None) -> int:
     if output_file and is_input(output_file, given):
         raise click.UsageError(f"{output_file} is an input; the report must go to another file")
     config = use_configuration(Path(told["config"]) if told["config"] else None, isolated=told["isolated"])
-    run = _engine_options(options, config)
+    run = engine_options(options, config)
     inputs = manifest.Inputs()
     report = engine.check_sources(inputs.watched(engine.claim_files(told["paths"], run)), run)
     after = manifest.of_run(told, inputs.files, [path for path in named if path.is_file()], report)
@@ -483,14 +417,7 @@ def rerun(manifest_file: Path, output_file: Path | None) -> int:
 @click.option("--output-format", type=click.Choice(("text", "json")), default="text", show_default=True)
 @click.option("--select", multiple=True, metavar="RULES", shell_complete=complete_rules, help="Only these rules.")
 @click.option("--ignore", multiple=True, metavar="RULES", shell_complete=complete_rules, help="Not these rules.")
-@click.option(
-    "--payer", type=click.Choice(PAYER_CLASSES), help="The payer class of every claim, whatever the file says."
-)
-@click.option("--as-of", type=Date(), help="The date that counts as today.  [default: today]")
-@click.option("--map", "map_file", type=FILE, help='TOML file of CSV headings: "Your Heading" = "column".')
-@click.option("--authorizations", type=FILE, help="Register of prior authorizations (CSV).")
-@click.option("--documentation", type=FILE, help="Register of session documentation (CSV).")
-@click.option("--fees", type=FILE, help="Fee schedule (CSV).")
+@of_claims
 @click.option("--history", type=FILE, multiple=True, help="An earlier export: its lines count.")
 @configured
 def what_changes(paths: tuple[str, ...], before: str, after: str, **options: Any) -> int:
@@ -508,7 +435,7 @@ def what_changes(paths: tuple[str, ...], before: str, after: str, **options: Any
 
     config = click.get_current_context().obj
     options["as_of"] = options["as_of"] or dt.date.today()
-    told = _engine_options(options, config)
+    told = engine_options(options, config)
     sides = [changes.release(each, config.overlays) for each in (before, after)]
     made = changes.compare(list(engine.claim_files(paths, told)), told, *sides)
     text = (

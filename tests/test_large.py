@@ -44,6 +44,14 @@ def told(paths: list[str], **options: Any) -> dict[str, object]:
     return made
 
 
+def said(file: Path) -> object:
+    """What a run says of a file, or why it cannot be done."""
+    try:
+        return told([str(file)])
+    except CannotRun as error:
+        return str(error)
+
+
 @pytest.mark.parametrize("size", [3_000, 40_000])
 @pytest.mark.parametrize("form", ["837", "csv", "xml"])
 def test_slices_and_parts_say_what_the_whole_says(
@@ -80,15 +88,9 @@ def test_groups_of_lines_of_several_patients_are_looked_at_across_parts(
 @pytest.mark.skipif(not REALDATA, reason=NO_REALDATA)
 @pytest.mark.parametrize("file", REALDATA, ids=lambda path: path.name)
 def test_real_files_are_read_in_slices_as_they_are_whole(file: Path, cut_small: Callable[[int], None]) -> None:
-    def said() -> object:
-        try:
-            return told([str(file)])
-        except CannotRun as error:
-            return str(error)
-
-    whole = said()
+    whole = said(file)
     cut_small(1_000)
-    assert said() == whole
+    assert said(file) == whole
 
 
 def test_wrong_counts_are_told_of_the_whole_file(tmp_path: Path, cut_small: Callable[[int], None]) -> None:
@@ -305,15 +307,9 @@ def test_odd_xml_is_read_as_it_is_whole(
     write_file(Plan(file, defects=0.4), 100)
     file.write_text(spoil(file.read_text()), newline="")
 
-    def said() -> object:
-        try:
-            return told([str(file)])
-        except CannotRun as error:
-            return str(error)
-
-    whole = said()
+    whole = said(file)
     cut_small(20_000)
-    assert said() == whole
+    assert said(file) == whole
 
 
 def test_of_many_small_files_only_the_first_are_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from claimlint import ClaimlintError, fixes, reports
-from claimlint.cli_check import headings
+from claimlint.cli_options import headings
 from claimlint.config import PAYER_CLASSES
 from claimlint.findings import Finding, Report, dollars
 from claimlint.inputs import Options, registers_of
