@@ -113,7 +113,7 @@ def sources(paths: Sequence[str], stdin_filename: str, skip: Sequence[Path]) -> 
             data = sys.stdin.buffer.read()
             yield Source(stdin_filename, data) if data else SourceProblem(stdin_filename, "standard input is empty")
             continue
-        for each in _expand(path):
+        for each in expand(path):
             if isinstance(each, SourceProblem | Skipped):
                 yield each
                 continue
@@ -133,18 +133,28 @@ def sources(paths: Sequence[str], stdin_filename: str, skip: Sequence[Path]) -> 
                 yield source
 
 
-def _expand(path: str) -> Iterator[Path | SourceProblem | Skipped]:
+def expand(path: str) -> Iterator[Path | SourceProblem | Skipped]:
     """The files that one argument means."""
+    try:
+        yield from _expand(path)
+    except OSError as error:  # a folder above it that may not be entered, or a name that is too long
+        yield SourceProblem(path, _why(error))
+
+
+def _expand(path: str) -> Iterator[Path | SourceProblem | Skipped]:
     if not path:
         yield SourceProblem(path, "the name of a file is empty; a variable that was not set?")
         return
     given = Path(path)
     if given.is_dir():
-        files = []
-        for folder, folders, names in os.walk(given):
+        files: list[Path] = []
+        closed: list[OSError] = []
+        for folder, folders, names in os.walk(given, onerror=closed.append):
             folders[:] = sorted(d for d in folders if not d.startswith("."))
             files += [Path(folder, n) for n in names if n.lower().endswith(EXTENSIONS) and not n.startswith(".")]
-        if not files:
+        for error in closed:
+            yield SourceProblem(str(error.filename), _why(error))
+        if not files and not closed:
             yield SourceProblem(path, f"no claim files in this folder; looked for {', '.join(EXTENSIONS)}")
         for each in sorted(files):
             if each.stem.endswith(_COPY) and each.with_stem(each.stem.removesuffix(_COPY)) in files:
@@ -297,7 +307,7 @@ def _unzip(
 def total_size(paths: Sequence[str]) -> int:
     """Bytes of all files that the paths name, unpacked, about; of those that can be told beforehand."""
     total = 0
-    for each in (each for path in paths if path != "-" for each in _expand(path)):
+    for each in (each for path in paths if path != "-" for each in expand(path)):
         if isinstance(each, Path):
             with contextlib.suppress(OSError):  # told when it is opened
                 packed = each.suffix.lower() in (".gz", ".zip")
@@ -307,8 +317,13 @@ def total_size(paths: Sequence[str]) -> int:
 
 def is_input(path: Path, paths: Sequence[str]) -> bool:
     """Whether a file that is there is among those that the paths name."""
-    if not path.is_file():
+    try:
+        return path.is_file() and _is_input(path, paths)
+    except OSError:  # told when it is read or written
         return False
+
+
+def _is_input(path: Path, paths: Sequence[str]) -> bool:
     given = [Path(p) for argument in paths if argument != "-" for p in (argument, *glob.glob(argument))]  # noqa: PTH207
     inside = path.suffix.lower() in EXTENSIONS and any(p.resolve() in path.resolve().parents for p in given)
     return inside or any(p.exists() and path.samefile(p) for p in given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import functools
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -264,7 +265,9 @@ class Locator:
 
 
 def _hidden(segment: Segment) -> range | tuple[int, ...]:
-    """Which elements of a segment are about a person."""
+    """Which elements of a segment are about a person; of what is no segment, all may be."""
+    if not re.fullmatch("[A-Z][A-Z0-9]{1,2}", segment.id):
+        return range(len(segment.elements))
     if segment.id == "NM1":
         return range(0) if segment.text(1).upper() in _PROVIDERS else range(3, 13)
     if segment.id == "REF" and segment.text(1).upper() in _OPEN_REFERENCES:
