@@ -215,8 +215,13 @@ def from_bytes(name: str, data: bytes, most: int) -> Iterator[Source | SourcePro
         yield Source(name, data)
 
 
-def _kept(name: str, sink: tempfile.SpooledTemporaryFile[bytes], size: int, damage: str | None) -> Source:
+def _unpacked(
+    name: str, sink: tempfile.SpooledTemporaryFile[bytes], size: int, damage: str | None
+) -> Source | SourceProblem:
     """What was unpacked: in memory, or where it is large in a file without a name."""
+    if damage and not size:
+        sink.close()
+        return SourceProblem(name, damage)
     if size > LARGE:
         return Source(name, damage=damage, file=sink)
     sink.seek(0)
@@ -228,7 +233,7 @@ def _gunzip(
     name: str, file: IO[bytes], size: int, spool: int = LARGE, most: int = _MAX_UNPACKED
 ) -> Source | SourceProblem:
     """All members, one after another, as far as they can be unpacked; more than `spool` bytes (0: none) on the disk."""
-    sink = tempfile.SpooledTemporaryFile(spool)  # noqa: SIM115 - see `_kept`
+    sink = tempfile.SpooledTemporaryFile(spool)  # noqa: SIM115 - see `_unpacked`
     at, total, damage = 0, 0, None
     step, unpack = _PIECE, zlib.decompressobj(_GZIP)
     while at < size:
@@ -258,7 +263,7 @@ def _gunzip(
         damage = "it breaks off"
     if damage:
         damage = f"the archive is damaged after {total:,} unpacked bytes ({damage})"
-    return _kept(name, sink, total, damage) if total or not damage else SourceProblem(name, damage)
+    return _unpacked(name, sink, total, damage)
 
 
 def _unzip(
@@ -286,7 +291,7 @@ def _unzip(
         if member.flag_bits & 1:
             yield SourceProblem(inner, "needs a password; claimlint does not take one: unpack it first")
             continue
-        sink = tempfile.SpooledTemporaryFile(spool)  # noqa: SIM115 - see `_kept`
+        sink = tempfile.SpooledTemporaryFile(spool)  # noqa: SIM115 - see `_unpacked`
         total, damage = 0, None
         try:
             with archive.open(member) as stream:
@@ -301,7 +306,7 @@ def _unzip(
             message = f"refused: unpacks to far more than an archive of claims does, or than {most >> 20} MB"
             yield SourceProblem(inner, message)
             return
-        yield _kept(inner, sink, total, damage) if total or not damage else SourceProblem(inner, damage)
+        yield _unpacked(inner, sink, total, damage)
 
 
 def total_size(paths: Sequence[str]) -> int:

@@ -26,8 +26,8 @@ _PROVIDERS = {"85": "billing", "82": "rendering", "DN": "referring", "DQ": "supe
 _NAME = re.compile(rb"[A-Za-z][A-Za-z0-9]{1,2}")
 # Those of an 837P; any other is looked at by its form.
 _SEGMENTS = (
-    "ST BHT SE HL PRV CUR NM1 N2 N3 N4 REF PER SBR PAT DMG CLM DTP PWK CN1 AMT K3 NTE CR1 CR2 CR3 CRC HI HCP CAS OI MOA "
-    "LX SV1 SV5 QTY MEA PS1 LIN CTP SVD LQ FRM"
+    "ST BHT SE HL PRV CUR NM1 N2 N3 N4 REF PER SBR PAT DMG CLM DTP PWK CN1 AMT K3 NTE CR1 CR2 CR3 CRC HI HCP CAS OI "
+    "MOA LX SV1 SV5 QTY MEA PS1 LIN CTP SVD LQ FRM"
 )
 _LEVEL = {packed("20"): 20, packed("22"): 22, packed("23"): 23}
 
@@ -221,7 +221,8 @@ def _without_npi(cut: Cut, sets: list[Transaction], inside: NDArray[np.bool_]) -
     names = np.flatnonzero((cut.ids == packed("NM1")) & inside)
     names = names[np.isin(cut.pack(cut.element(names, 1)), [packed(q) for q in _PROVIDERS])]
     qualifier = cut.pack(cut.element(names, 8))
-    return names[(qualifier != 0) & (qualifier != packed("XX"))].tolist()
+    found: list[int] = names[(qualifier != 0) & (qualifier != packed("XX"))].tolist()
+    return found
 
 
 def _dates_apart(cut: Cut, inside: NDArray[np.bool_], claim_of: Ints) -> list[int]:

@@ -34,6 +34,7 @@ def decode(data: bytes) -> Text:
     return Text(data, tuple(notes))
 
 
+_WIDE = re.compile(rb"(?:[^\x00]\x00){16}")
 _MARKS = (
     (b"\xff\xfe\x00\x00", "utf-32-le"),
     (b"\x00\x00\xfe\xff", "utf-32-be"),
@@ -48,7 +49,7 @@ def _encoding(data: bytes) -> tuple[int, str]:
     for mark, name in _MARKS:
         if data.startswith(mark):
             return len(mark), name
-    # Of a file to which UTF-16 was appended only what follows has NULs, which are left out.
+    # The beginning tells it from a file to which UTF-16 was appended.
     name = _utf16_without_mark(data[:4096])
     return 0, name if name and _utf16_without_mark(data[:32]) == name else "utf-8"
 
@@ -56,8 +57,19 @@ def _encoding(data: bytes) -> tuple[int, str]:
 def _to_utf8(data: bytes) -> tuple[bytes, list[str]]:
     mark, name = _encoding(data)
     if name == "utf-8":
-        return data[mark:], []
+        return _with_utf16(data[mark:])
     return _transcode(data[mark:], name), [f"read as {name.upper()}"]
+
+
+def _with_utf16(data: bytes) -> tuple[bytes, list[str]]:
+    """The text, where UTF-16 was appended to it: some shells do that to whatever file."""
+    begun = _WIDE.search(data) if b"\x00" in data else None
+    if begun is None or not _utf16_without_mark(data[begun.start() : begun.start() + 4096]):
+        return data, []
+    at = begun.start()
+    line = data.count(b"\n", 0, at) + 1
+    before = data[:at].removesuffix(b"\xff\xfe")
+    return before + _transcode(data[at:], "utf-16-le"), [f"read as UTF-16-LE from line {line} on"]
 
 
 class Original:
