@@ -232,6 +232,8 @@ class Run:
                 made = whole
         except OSError as error:
             return unit, ("STR001", f"cannot be read: {error.strerror or error}")
+        except MemoryError:
+            return unit, ("STR001", "needs more memory than there is; split it, or lint it by itself")
         if unit.last and (damage := CHANGED if opened.has_changed() else opened.damage):
             made.problems.append(Problem("STR001", damage, _AGAIN, Place(1, 1, 1, 1)))
         self._shelve(unit.number, made)

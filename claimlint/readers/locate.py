@@ -55,8 +55,9 @@ class Segment:
 
     @property
     def id(self) -> str:
-        """The segment id, upper case."""
-        return self.elements[0].decode("ascii", "replace").strip().upper()
+        """The segment id, upper case; of what is no segment, where anything may stand, none."""
+        name = self.elements[0].decode("ascii", "replace").strip().upper()
+        return name if re.fullmatch("[A-Z][A-Z0-9]{1,2}", name) else ""
 
     def text(self, element: int) -> str:
         """One element, empty where there is none."""
@@ -266,7 +267,7 @@ class Locator:
 
 def _hidden(segment: Segment) -> range | tuple[int, ...]:
     """Which elements of a segment are about a person; of what is no segment, all may be."""
-    if not re.fullmatch("[A-Z][A-Z0-9]{1,2}", segment.id):
+    if not segment.id:
         return range(len(segment.elements))
     if segment.id == "NM1":
         return range(0) if segment.text(1).upper() in _PROVIDERS else range(3, 13)
