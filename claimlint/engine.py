@@ -19,7 +19,7 @@ import polars as pl
 
 from claimlint import causes, codeset, registers
 from claimlint.causes import Risk
-from claimlint.evaluation import Evaluation, spans
+from claimlint.evaluation import Evaluation, Memory, spans
 from claimlint.findings import Finding, Findings, NotChecked, Report, counted, dollars, order
 from claimlint.hits import file_finding, located, of_reader, packed, repeated_interchanges, unpacked
 from claimlint.inputs import CannotRun as CannotRun
@@ -61,14 +61,15 @@ def check_sources(
     *,
     may_be_none: bool = False,
     given: registers.Registers | None = None,
+    memory: Memory | None = None,
 ) -> Report:
     """Lint files that were opened. Raises CannotRun when there is nothing that could be read.
 
     With `may_be_none` it is no fault if there are no files. `given` are registers that were read already, in the place
-    of those that the options name.
+    of those that the options name. `memory` is of the run before, which was nearly the same.
     """
     began = time.monotonic()
-    with closing(Run(options, read_registers(options) if given is None else given)) as run:
+    with closing(Run(options, read_registers(options) if given is None else given, memory)) as run:
         run.add_history()
         run.add_files(found)
         if not run.files and (run.failed or not may_be_none):
@@ -129,10 +130,10 @@ class _Unit:
 class Run:
     """A run: files are read and their lines shelved, the lines linted part by part, and what is found is placed."""
 
-    def __init__(self, options: Options, given: registers.Registers) -> None:
+    def __init__(self, options: Options, given: registers.Registers, memory: Memory | None = None) -> None:
         self.files: dict[str, None] = {}
         self.failed: list[tuple[str, str, str]] = []  # name, code and message
-        self._options, self._given = options, given
+        self._options, self._given, self._memory = options, given, memory
         self._notes: dict[str, None] = {}
         self._claims = 0
         self._history_notes: list[str] = []
@@ -332,7 +333,8 @@ class Run:
         groups = self._shelf.groups if self._shelf.parts > 1 else ()
         spanning = [in_groups(group, self._shelf.spanning(group)).alias(spans(group)) for group in groups]
         table = table.with_columns(spanning)
-        evaluation = Evaluation(table, self._reads, given, options)
+        memory = self._memory if self._shelf.parts == 1 else None
+        evaluation = Evaluation(table, self._reads, given, options, memory)
         for rule in self._rules:
             evaluation.add(rule, ~pl.col(spans(rule.across)) if rule.across in groups else None)
         evaluation.run()

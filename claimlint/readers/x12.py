@@ -27,7 +27,7 @@ from claimlint.readers.conformance import (
 from claimlint.readers.envelope import Fault, Interchange, Transaction, interchanges, oddities, transactions
 from claimlint.readers.locate import Exact, Locator
 from claimlint.readers.loops import LEVELS, Loops, level_of
-from claimlint.readers.spans import Cut, Delimiters, Ints, lists, packed
+from claimlint.readers.spans import FEW, Cut, Delimiters, Ints, lists, packed
 
 _DIAGNOSIS = {packed(q): q for q in ("ABK", "ABF", "BK", "BF")}
 _OTHER_HI = [
@@ -90,10 +90,13 @@ class Extractor:
         """Values by loop, given to every row in that loop; null where the row's loop has none."""
         wanted = self.row_of[level]
         if not len(owner):
-            return pl.Series([None], dtype=values.dtype).gather(pl.zeros(len(wanted), pl.UInt32, eager=True))
+            return pl.Series([None], dtype=values.dtype).new_from_index(0, len(wanted))
         at = np.minimum(np.searchsorted(owner, wanted), len(owner) - 1)
-        index = pl.Series(np.where(owner[at] == wanted, at, len(values)))  # one behind the values there is a null
-        return pl.concat([values, pl.Series([None], dtype=values.dtype)], rechunk=True).gather(index)
+        index = np.where(owner[at] == wanted, at, len(values))  # one behind the values there is a null
+        if len(index) <= FEW and values.dtype == pl.String:
+            few = [*values.to_list(), None]
+            return pl.Series([few[i] for i in index.tolist()], dtype=pl.String)
+        return pl.concat([values, pl.Series([None], dtype=values.dtype)], rechunk=True).gather(pl.Series(index))
 
     def text(self, at: At) -> pl.Series:
         """A column of text: one value a row."""
@@ -158,11 +161,14 @@ class Extractor:
         result: pl.Series | None = None
         for at in column.x12:
             values = self.codes(at) if column.kind in LIST_KINDS else self.text(at)
-            if column.level == "patient" and level_of(at) == "subscriber":
+            if column.level == "patient" and level_of(at) == "subscriber" and values.null_count() < len(values):
                 # The subscriber is the patient only where no patient loop is open.
                 dependent = pl.Series(self.row_of["patient"] >= 0)
                 values = pl.select(pl.when(~dependent).then(values)).to_series()
-            result = values if result is None else pl.select(pl.coalesce(result, values)).to_series()
+            if result is None:
+                result = values
+            elif result.null_count() and values.null_count() < len(values):
+                result = pl.select(pl.coalesce(result, values)).to_series()
         assert result is not None
         return result.alias(column.name)
 

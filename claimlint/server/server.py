@@ -24,15 +24,18 @@ from pygls.lsp.server import LanguageServer
 from claimlint import ClaimlintError, __version__
 from claimlint.cli_common import internal_error
 from claimlint.config import NAME, PYPROJECT, discover
+from claimlint.evaluation import Memory
 from claimlint.findings import Finding
 from claimlint.inputs import Progress
-from claimlint.readers import shown
-from claimlint.server import actions, explain
+from claimlint.readers import Read, shown
+from claimlint.server import actions, explain, partial
 from claimlint.server.outline import Claim, Document, Group, gaps
-from claimlint.server.project import Project, Projects, Settings, lint
+from claimlint.server.partial import Linted, Located
+from claimlint.server.project import Project, Projects, Settings, lint, read
 from claimlint.server.text import Text
 
 DEBOUNCE = 0.05  # seconds without a change, after which a document is linted
+REST = 1.0  # seconds without a change, after which one that was linted where it changed is linted as a whole
 _SOURCE = "claimlint"
 _SEVERITY = {
     "error": types.DiagnosticSeverity.Error,
@@ -63,7 +66,10 @@ class _Open:
     document: Document | None = None
     task: asyncio.Task[None] | None = None
     linted: int = -1
-    found: list[tuple[Finding, int, int]] = field(default_factory=list)  # with the offsets of each
+    found: list[Located] = field(default_factory=list)
+    kept: Linted | None = None  # what a change is linted against, and under which project and settings
+    kept_of: tuple[int, Settings] | None = None
+    memories: tuple[Memory, Memory] = field(default_factory=lambda: (Memory(), Memory()))  # of the whole, of changes
     gaps: list[str] = field(default_factory=list)  # what stood behind the segments before it was formatted
     settled: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -121,6 +127,13 @@ class Server(LanguageServer):
 
     async def _linted(self, uri: str, held: _Open, wait: float) -> None:
         await asyncio.sleep(wait)
+        if await self._lint(uri, held):
+            await asyncio.sleep(REST)
+            held.kept = None
+            await self._lint(uri, held)
+
+    async def _lint(self, uri: str, held: _Open) -> bool:
+        """Lint a document and tell what was found. True if it was linted only where it changed."""
         document, mine = self.document(uri), held.changed
         version = self.workspace.get_text_document(uri).version
 
@@ -128,37 +141,49 @@ class Server(LanguageServer):
             if held.changed != mine:
                 raise _Stale
 
-        def work() -> tuple[Project, list[tuple[Finding, int, int]]]:
+        def work() -> tuple[Project, list[Located], bool]:
             fresh()
-            path = _path(uri)
+            path, settings = _path(uri), self.settings
             project = self.projects.of(path)
             name = str(path) if path else PurePath(uri).name
             document.use(project.options.headings(name))
-            found = lint(name, document.source.data, project, self.settings, fresh)
-            return project, [(f, *document.source.span(f.place)) for f in found]
+            whole, changes = held.memories
+            if held.kept and held.kept_of == (id(project), settings):
+                after = partial.lint_change(held.kept, document, name, project, settings, fresh, changes)
+                if after:
+                    held.kept = after
+                    return project, after.found, True
+            made = read(name, document.source.data, project)
+            found = lint(name, made, project, settings, fresh, whole)
+            located = [(f, *document.source.span(f.place)) for f in found]
+            held.kept = partial.linted(document, located, made) if isinstance(made, Read) else None
+            held.kept_of = id(project), settings
+            return project, located, False
 
         try:
-            project, found = await asyncio.get_running_loop().run_in_executor(self.linter, work)
+            project, found, in_part = await asyncio.get_running_loop().run_in_executor(self.linter, work)
         except _Stale:
-            return
+            return False
         except ClaimlintError as error:
             if str(error) not in self.told_errors:
                 self.told_errors.add(str(error))
                 self.window_show_message(types.ShowMessageParams(types.MessageType.Error, str(error)))
             held.settled.set()
-            return
+            return False
         except Exception as error:  # noqa: BLE001 - whatever is typed, the server goes on
             self.report_server_error(error, None)
+            held.kept = None
             held.settled.set()
-            return
+            return False
         if held.changed != mine:
-            return
+            return False
         held.found, held.linted = found, mine
         self._tell_of(project)
         self.text_document_publish_diagnostics(
             types.PublishDiagnosticsParams(uri, [_diagnostic(document, *each) for each in found], version)
         )
         held.settled.set()
+        return in_part
 
     def _tell_of(self, project: Project) -> None:
         """Say once what of a configuration was not taken."""
