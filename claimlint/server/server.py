@@ -9,7 +9,8 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from claimlint.evaluation import Memory
 from claimlint.findings import Finding
 from claimlint.inputs import Progress
 from claimlint.readers import Read, shown
+from claimlint.rules import all_rules
 from claimlint.server import actions, explain, partial
 from claimlint.server.outline import Claim, Document, Group, gaps
 from claimlint.server.partial import Linted, Located
@@ -88,6 +90,8 @@ class Server(LanguageServer):
         self.told: set[tuple[Path | None, tuple[int, int]]] = set()
         self.told_errors: set[str] = set()
         self.pages: tempfile.TemporaryDirectory[str] | None = None
+        self.written: dict[str, str] = {}  # the pages of rules that are in it, by code
+        self.writing = threading.Lock()
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Say that something failed; never the error's own text, which may quote a claim."""
@@ -141,7 +145,7 @@ class Server(LanguageServer):
             if held.changed != mine:
                 raise _Stale
 
-        def work() -> tuple[Project, list[Located], bool]:
+        def work() -> tuple[Project, list[Located], dict[str, str], bool]:
             fresh()
             path, settings = _path(uri), self.settings
             project = self.projects.of(path)
@@ -152,16 +156,16 @@ class Server(LanguageServer):
                 after = partial.lint_change(held.kept, document, name, project, settings, fresh, changes)
                 if after:
                     held.kept = after
-                    return project, after.found, True
+                    return project, after.found, self.links(after.found), True
             made = read(name, document.source.data, project)
             found = lint(name, made, project, settings, fresh, whole)
             located = [(f, *document.source.span(f.place)) for f in found]
             held.kept = partial.linted(document, located, made) if isinstance(made, Read) else None
             held.kept_of = id(project), settings
-            return project, located, False
+            return project, located, self.links(located), False
 
         try:
-            project, found, in_part = await asyncio.get_running_loop().run_in_executor(self.linter, work)
+            project, found, links, in_part = await asyncio.get_running_loop().run_in_executor(self.linter, work)
         except _Stale:
             return False
         except ClaimlintError as error:
@@ -180,7 +184,7 @@ class Server(LanguageServer):
         held.found, held.linted = found, mine
         self._tell_of(project)
         self.text_document_publish_diagnostics(
-            types.PublishDiagnosticsParams(uri, [_diagnostic(document, *each) for each in found], version)
+            types.PublishDiagnosticsParams(uri, [_diagnostic(document, each, links) for each in found], version)
         )
         held.settled.set()
         return in_part
@@ -274,6 +278,25 @@ class Server(LanguageServer):
         inside = [root for root in roots if file.is_relative_to(root)]
         return max(inside, key=lambda root: len(root.parts), default=file.parent)
 
+    def page_uri(self, code: str) -> str:
+        """The page of a rule that there is, as a document."""
+        with self.writing:
+            if code not in self.written or all_rules()[code].origin:  # the user's own may be another by now
+                if self.pages is None:
+                    self.pages = tempfile.TemporaryDirectory(prefix="claimlint-")
+                path = Path(self.pages.name) / f"{code}.md"
+                path.write_text(explain.page(code) + "\n", encoding="utf-8")
+                self.written[code] = path.as_uri()
+            return self.written[code]
+
+    def links(self, found: Sequence[Located]) -> dict[str, str]:
+        """The pages of the rules of findings, where the editor shows a code as a link."""
+        document = self.client_capabilities.text_document
+        diagnostics = document.publish_diagnostics if document else None
+        if not (diagnostics and diagnostics.code_description_support):
+            return {}
+        return {code: self.page_uri(code) for code in {finding.code for finding, _, _ in found}}
+
     async def show_page(self, code: str) -> str:
         """Show the page of a rule: as a document where the editor can, else as a message. The page itself is given."""
         page = await self.answer(lambda: explain.page(code))
@@ -281,11 +304,8 @@ class Server(LanguageServer):
             return ""
         window = self.client_capabilities.window
         if window and window.show_document and window.show_document.support:
-            if self.pages is None:
-                self.pages = tempfile.TemporaryDirectory(prefix="claimlint-")
-            path = Path(self.pages.name) / f"{code.upper()}.md"
-            path.write_text(page + "\n", encoding="utf-8")
-            await self.window_show_document_async(types.ShowDocumentParams(path.as_uri(), take_focus=False))
+            uri = await self.answer(lambda: self.page_uri(code.strip().upper()))
+            await self.window_show_document_async(types.ShowDocumentParams(uri, take_focus=False))
         else:
             self.window_show_message(types.ShowMessageParams(types.MessageType.Info, page))
         return page
@@ -297,7 +317,8 @@ def _path(uri: str) -> Path | None:
     return Path(path) if path else None
 
 
-def _diagnostic(document: Document, finding: Finding, start: int, end: int) -> types.Diagnostic:
+def _diagnostic(document: Document, located: Located, links: Mapping[str, str]) -> types.Diagnostic:
+    finding, start, end = located
     severity = _SEVERITY[finding.severity]
     if finding.code in _NO_CLAIMS and not finding.place.excerpt and document.form != "x12":
         severity = types.DiagnosticSeverity.Information  # an editor opens many a CSV and XML that is not of claims
@@ -307,6 +328,7 @@ def _diagnostic(document: Document, finding: Finding, start: int, end: int) -> t
         f"{finding.message}\n{finding.hint}",
         severity,
         code=finding.code,
+        code_description=types.CodeDescription(links[finding.code]) if finding.code in links else None,
         source=_SOURCE,
         tags=_TAGS.get(finding.code),
         data={"fingerprint": finding.fingerprint, "name": finding.name, "claim": finding.claim_id, "fix": fix},
@@ -552,7 +574,8 @@ async def _actions(ls: Server, params: types.CodeActionParams) -> list[types.Cod
 
 
 def _of_finding(server: Server, document: Document, uri: str, finding: Finding) -> list[types.CodeAction]:
-    diagnostics = [_diagnostic(document, finding, *document.source.span(finding.place))]
+    located = (finding, *document.source.span(finding.place))
+    diagnostics = [_diagnostic(document, located, server.links([located]))]
     made = []
     kind = types.CodeActionKind.QuickFix
     if finding.fix:
