@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import os
 import sys
 import time
@@ -458,9 +459,14 @@ def _quick_turns() -> Iterator[None]:
 
 def in_order(work: Callable[[_In], _Out], items: Iterable[_In]) -> Iterator[_Out]:
     """`work` done on each item by as many threads as there are processors; only a few results wait to be taken."""
+    rest = iter(items)
+    first = list(itertools.islice(rest, 2))
+    if len(first) < 2:  # of one thing threads make no two
+        yield from map(work, first)
+        return
     with _quick_turns(), ThreadPoolExecutor(_WORKERS) as pool:
         waiting: deque[Future[_Out]] = deque()
-        for item in items:
+        for item in itertools.chain(first, rest):
             waiting.append(pool.submit(work, item))
             if len(waiting) > _WORKERS:
                 yield waiting.popleft().result()
