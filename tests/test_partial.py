@@ -79,7 +79,7 @@ def document(tmp_path: Path, suffix: str) -> str:
     generate.write_file(generate.Plan(path, seed=3, defects=0.4, as_of=AS_OF), 160)
     made = path.read_text(encoding="utf-8")
     sample = (SAMPLES / f"flagged.{suffix}").read_text(encoding="utf-8")
-    return made if suffix == "csv" else made + sample
+    return made + sample if suffix == "837" else made
 
 
 def told(diagnostics: list[types.Diagnostic], *, everything: bool) -> set[Any]:
@@ -107,7 +107,9 @@ def edited(text: str, chance: random.Random, at: int) -> str:
     return text[:stop] + text[start:] if kind < 0.93 else text[:start] + text[stop:]
 
 
-@pytest.mark.parametrize(("suffix", "ends"), [("837", "\n"), ("837", ""), ("csv", "\n"), ("csv", "\r\n")])
+@pytest.mark.parametrize(
+    ("suffix", "ends"), [("837", "\n"), ("837", ""), ("csv", "\n"), ("csv", "\r\n"), ("xml", "\n")]
+)
 async def test_what_is_found_where_a_document_changed_is_what_is_found_in_all_of_it(
     editor: Editor, tmp_path: Path, suffix: str, ends: str
 ) -> None:
@@ -126,6 +128,22 @@ async def test_what_is_found_where_a_document_changed_is_what_is_found_in_all_of
         beside = (tmp_path / f"beside{version}.{suffix}").as_uri()
         whole = told(await editor.whole(beside, text), everything=False)
         assert found == whole, f"version {version}"
+
+
+@pytest.mark.parametrize("suffix", ["837", "csv", "xml"])
+async def test_a_value_that_is_typed_over_is_looked_at_at_once_and_with_the_whole(
+    editor: Editor, tmp_path: Path, suffix: str
+) -> None:
+    text = document(tmp_path, suffix)
+    uri = (tmp_path / f"value.{suffix}").as_uri()
+    editor.open(uri, text)
+    before = told(await editor.told(uri, 1), everything=True)
+    at = text.index("97110", len(text) // 2)
+    text = text[:at] + "9711X" + text[at + 5 :]
+    editor.change(uri, 2, text)
+    at_once = told(await editor.told(uri, 2), everything=True)
+    assert "COD101" in {each[0] for each in at_once - before}
+    assert at_once == told(await editor.told(uri, 2), everything=True)
 
 
 async def test_when_typing_rests_the_whole_document_is_linted(editor: Editor, tmp_path: Path) -> None:

@@ -131,12 +131,11 @@ class Server(LanguageServer):
 
     async def _linted(self, uri: str, held: _Open, wait: float) -> None:
         await asyncio.sleep(wait)
-        if await self._lint(uri, held):
+        if await self._lint(uri, held, whole=False):
             await asyncio.sleep(REST)
-            held.kept = None
-            await self._lint(uri, held)
+            await self._lint(uri, held, whole=True)
 
-    async def _lint(self, uri: str, held: _Open) -> bool:
+    async def _lint(self, uri: str, held: _Open, *, whole: bool) -> bool:
         """Lint a document and tell what was found. True if it was linted only where it changed."""
         document, mine = self.document(uri), held.changed
         version = self.workspace.get_text_document(uri).version
@@ -145,27 +144,26 @@ class Server(LanguageServer):
             if held.changed != mine:
                 raise _Stale
 
-        def work() -> tuple[Project, list[Located], dict[str, str], bool]:
+        def work() -> tuple[Project, list[Located], dict[str, str], Read | None]:
             fresh()
             path, settings = _path(uri), self.settings
             project = self.projects.of(path)
             name = str(path) if path else PurePath(uri).name
             document.use(project.options.headings(name))
-            whole, changes = held.memories
-            if held.kept and held.kept_of == (id(project), settings):
-                after = partial.lint_change(held.kept, document, name, project, settings, fresh, changes)
+            of_whole, of_changes = held.memories
+            if held.kept and held.kept_of == (id(project), settings) and not whole:
+                after = partial.lint_change(held.kept, document, name, project, settings, fresh, of_changes)
                 if after:
                     held.kept = after
-                    return project, after.found, self.links(after.found), True
+                    return project, after.found, self.links(after.found), None
             made = read(name, document.source.data, project)
-            found = lint(name, made, project, settings, fresh, whole)
+            found = lint(name, made, project, settings, fresh, of_whole)
             located = [(f, *document.source.span(f.place)) for f in found]
-            held.kept = partial.linted(document, located, made) if isinstance(made, Read) else None
-            held.kept_of = id(project), settings
-            return project, located, self.links(located), False
+            held.kept, held.kept_of = None, (id(project), settings)
+            return project, located, self.links(located), made if isinstance(made, Read) else None
 
         try:
-            project, found, links, in_part = await asyncio.get_running_loop().run_in_executor(self.linter, work)
+            project, found, links, made = await asyncio.get_running_loop().run_in_executor(self.linter, work)
         except _Stale:
             return False
         except ClaimlintError as error:
@@ -187,7 +185,15 @@ class Server(LanguageServer):
             types.PublishDiagnosticsParams(uri, [_diagnostic(document, each, links) for each in found], version)
         )
         held.settled.set()
-        return in_part
+        if made is None:
+            return held.kept is not None
+
+        def keep() -> None:
+            held.kept = partial.linted(document, found, made)
+
+        # It is done also if this is cancelled: the next change is linted after it.
+        await asyncio.get_running_loop().run_in_executor(self.linter, keep)
+        return False
 
     def _tell_of(self, project: Project) -> None:
         """Say once what of a configuration was not taken."""
