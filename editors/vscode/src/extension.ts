@@ -3,7 +3,7 @@
 import { execFile } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import * as vscode from "vscode";
-import { LanguageClient, type LanguageClientOptions, TransportKind } from "vscode-languageclient/node";
+import { LanguageClient, type LanguageClientOptions } from "vscode-languageclient/node";
 import {
   type Advice,
   checkArguments,
@@ -113,12 +113,7 @@ class Linter implements vscode.Disposable {
         },
       },
     };
-    this.client = new LanguageClient(
-      "claimlint",
-      "claimlint",
-      { command, args, transport: TransportKind.stdio },
-      options,
-    );
+    this.client = new LanguageClient("claimlint", "claimlint", { command, args }, options);
     await this.client.start();
     await vscode.commands.executeCommand("setContext", "claimlint.runs", true);
     this.say(this.client.initializeResult?.serverInfo?.version ?? "runs", vscode.LanguageStatusSeverity.Information);

@@ -92,9 +92,9 @@ export function checkArguments(
 
 /** What to say where no program was found. */
 export function notFound(path: string): Advice {
-  const where = /[\\/]/.test(path) ? `there is no program ${path}` : `${path || "claimlint"} is not in PATH`;
+  const where = /[\\/]/.test(path) ? `There is no program ${path}` : `${path || "claimlint"} is not in PATH`;
   return {
-    message: `claimlint was not found: ${where}. Install it, or say where it is (claimlint.path).`,
+    message: `${where}. Install it, or say where it is (claimlint.path).`,
     install: INSTALL,
   };
 }

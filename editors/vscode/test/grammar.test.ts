@@ -41,7 +41,7 @@ test("segments, qualifiers, dates, amounts and codes are told apart", async () =
   const line =
     "CLM*LV-2007*185.50***11:B:1*Y~DTP*472*RD8*20260128-20260129~SV1*HC:97110:GP*90*UN*2***1~HI*ABK:M5116~SE*5*0001~";
   assert.deepEqual(values(await tokens(line)), [
-    ["CLM", "entity.name.section"],
+    ["CLM", "entity.name.type.loop"],
     ["LV-2007", "entity.name.function.claim"],
     ["185.50", "constant.numeric.amount"],
     ["11", "constant.numeric"],
@@ -52,13 +52,13 @@ test("segments, qualifiers, dates, amounts and codes are told apart", async () =
     ["20260128-20260129", "constant.numeric.date"],
     ["SV1", "keyword.other.segment"],
     ["HC", "entity.other.attribute-name.qualifier"],
-    ["97110", "constant.other.procedure"],
+    ["97110", "variable.other.constant.procedure"],
     ["90", "constant.numeric"],
     ["2", "constant.numeric"],
     ["1", "constant.numeric"],
     ["HI", "keyword.other.segment"],
     ["ABK", "entity.other.attribute-name.qualifier"],
-    ["M5116", "constant.other.code"],
+    ["M5116", "variable.other.constant.code"],
     ["SE", "keyword.control.envelope"],
     ["5", "constant.numeric"],
     ["0001", "constant.numeric"],
@@ -72,7 +72,7 @@ test("every separator and terminator of the samples is told as one", async () =>
     assert.equal(count("separator.element"), text.split("*").length - 1);
     assert.equal(count("terminator.segment"), text.split("~").length - 1);
     assert.equal(
-      found.filter(([, each]) => /^(keyword|entity.name.section)/.test(each)).length,
+      found.filter(([, each]) => /^(keyword|entity.name.type.loop)/.test(each)).length,
       text.split("~").length - 1,
     );
   }

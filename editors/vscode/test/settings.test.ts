@@ -103,5 +103,5 @@ test("a failed start says what to do", () => {
     "claimlint server does not start: Error: something else",
   );
   assert.match(notFound("claimlint").message, /claimlint is not in PATH/);
-  assert.match(notFound("/opt/claimlint").message, /no program \/opt\/claimlint/);
+  assert.match(notFound("/opt/claimlint").message, /There is no program \/opt\/claimlint/);
 });
