@@ -56,6 +56,7 @@ class Linter implements vscode.Disposable {
   private readonly status = vscode.languages.createLanguageStatusItem("claimlint", []);
   private client: LanguageClient | undefined;
   private tried = false;
+  private turn = 0;
   private work: Promise<void> = Promise.resolve();
 
   constructor() {
@@ -69,13 +70,17 @@ class Linter implements vscode.Disposable {
       vscode.workspace.textDocuments.some((each) => vscode.languages.match(this.status.selector, each));
     if (this.tried || !(asked || wanted())) return;
     this.tried = true;
-    this.work = this.work.then(() => this.run()).catch((error) => this.fail({ message: String(error) }));
+    const mine = ++this.turn;
+    this.work = this.work
+      .then(() => (mine === this.turn ? this.run() : undefined)) // another start is asked for already
+      .catch((error) => this.fail({ message: String(error) }));
   }
 
   /** End the server, and start it with the settings that there are now. */
   restart(asked = false): void {
     this.work = this.work.then(() => this.stop()).catch((error) => this.output.error(String(error)));
     this.tried = false;
+    this.turn += 1;
     this.start(asked);
   }
 
@@ -94,6 +99,7 @@ class Linter implements vscode.Disposable {
     const command = program(told.path, folders(), isFile);
     if (!command) return this.fail(notFound(told.path));
     const args = serverArguments(told, vscode.workspace.isTrusted, folders(), existsSync);
+    this.output.info([command, ...args].join(" "));
     const problem = await tried(command, args);
     if (problem) return this.fail(problem);
 

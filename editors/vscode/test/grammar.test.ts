@@ -39,7 +39,7 @@ const values = (found: [string, string][]) => found.filter(([, scope]) => !scope
 
 test("segments, qualifiers, dates, amounts and codes are told apart", async () => {
   const line =
-    "CLM*LV-2007*185.50***11:B:1*Y~DTP*472*RD8*20260128-20260129~SV1*HC:97110:GP*90*UN*2***1~HI*ABK:M5116~SE*5*0001~";
+    "CLM*LV-2007*185.50***11:B:1*Y~DTP*472*RD8*20260128-20260129~SV1*HC:G0283:GP*90*UN*2***1~HI*ABK:M5116~SE*5*0001~";
   assert.deepEqual(values(await tokens(line)), [
     ["CLM", "entity.name.type.loop"],
     ["LV-2007", "entity.name.function.claim"],
@@ -52,7 +52,7 @@ test("segments, qualifiers, dates, amounts and codes are told apart", async () =
     ["20260128-20260129", "constant.numeric.date"],
     ["SV1", "keyword.other.segment"],
     ["HC", "entity.other.attribute-name.qualifier"],
-    ["97110", "variable.other.constant.procedure"],
+    ["G0283", "variable.other.constant.procedure"],
     ["90", "constant.numeric"],
     ["2", "constant.numeric"],
     ["1", "constant.numeric"],
