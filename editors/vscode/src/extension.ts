@@ -3,7 +3,7 @@
 import { execFile } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import * as vscode from "vscode";
-import { LanguageClient, type LanguageClientOptions } from "vscode-languageclient/node";
+import { LanguageClient, type LanguageClientOptions, State } from "vscode-languageclient/node";
 import {
   type Advice,
   checkArguments,
@@ -109,7 +109,13 @@ class Linter implements vscode.Disposable {
       synchronize: { configurationSection: "claimlint" },
       outputChannel: this.output,
       middleware: {
-        executeCommand: (name, given, next) => withArguments(name, given).then((args) => args && next(name, args)),
+        executeCommand: async (name, given, next) => {
+          const args = await withArguments(name, given);
+          if (!args) return undefined;
+          const made = await next(name, args);
+          if (made === "") vscode.window.showWarningMessage(`There is no rule ${args[0]}.`);
+          return made;
+        },
         window: {
           // The one document that the server shows is the page of a rule.
           showDocument: async ({ uri }) => {
@@ -120,9 +126,21 @@ class Linter implements vscode.Disposable {
       },
     };
     this.client = new LanguageClient("claimlint", "claimlint", { command, args }, options);
-    await this.client.start();
-    await vscode.commands.executeCommand("setContext", "claimlint.runs", true);
-    this.say(this.client.initializeResult?.serverInfo?.version ?? "runs", vscode.LanguageStatusSeverity.Information);
+    // The client starts a server anew that ends by itself, a few times.
+    const client = this.client;
+    client.onDidChangeState(({ newState }) => {
+      if (client === this.client) this.tell(newState, client.initializeResult?.serverInfo?.version);
+    });
+    await client.start();
+  }
+
+  private tell(state: State, version = ""): void {
+    vscode.commands.executeCommand("setContext", "claimlint.runs", state === State.Running);
+    if (state === State.Running) this.say(version, vscode.LanguageStatusSeverity.Information);
+    if (state === State.Stopped) {
+      this.say("does not run", vscode.LanguageStatusSeverity.Error);
+      this.status.command = { command: "claimlint.restart", title: "Start again" };
+    }
   }
 
   private async stop(): Promise<void> {
