@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-spark docs quality bench clean
+.PHONY: demo test test-spark test-editors docs quality bench clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -28,6 +28,10 @@ test: .venv/installed-dev
 test-spark: .venv/installed-dev
 	$(BIN)/pip install --quiet --editable '.[spark]'
 	$(BIN)/pytest tests/test_spark.py
+
+# The extension for VS Code: its tests and its package. It needs Node.js 20 or later, and the registry of npm.
+test-editors: .venv/installed-dev
+	cd editors/vscode && npm ci && npm run check && CLAIMLINT=$(CURDIR)/$(BIN)/claimlint npm test && npm run package
 
 .venv/installed-docs: .venv/installed-dev
 	$(BIN)/pip install --quiet --editable '.[docs]'

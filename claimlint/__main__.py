@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 import sys
@@ -75,6 +76,7 @@ def _close(status: int) -> None:
     except (OSError, ValueError):
         status = COULD_NOT_RUN
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    gc.freeze()  # all of it ends with the process: looking through it for garbage would take longer than it saves
     sys.exit(status)
 
 
