@@ -191,8 +191,7 @@ class Server(LanguageServer):
         def keep() -> None:
             held.kept = partial.linted(document, found, made)
 
-        # It is done also if this is cancelled: the next change is linted after it.
-        await asyncio.get_running_loop().run_in_executor(self.linter, keep)
+        self.linter.submit(keep)  # the next change is linted after it
         return False
 
     def _tell_of(self, project: Project) -> None:
