@@ -297,10 +297,12 @@ def _fix(paths: tuple[str, ...], told: EngineOptions, options: dict[str, Any]) -
             raise ValueError(f"{clash} would be the copy of two files; correct them one after the other")
     except ValueError as error:
         raise ClaimlintError(str(error)) from None
-    for each, path in zip(made, targets, strict=True):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        original = Path(each.source.name)
-        replace_file(path, [each.data], original.stat().st_mode & 0o777 if original.is_file() else 0o600)
+    with Files() as files:
+        for each, path in zip(made, targets, strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            original = Path(each.source.name)
+            files.add(path, [each.data], original.stat().st_mode & 0o777 if original.is_file() else 0o600)
+        files.replace()
     if not options["quiet"]:
         for each, path in zip(made, targets, strict=True):
             counts = collections.Counter(f.code for f in each.done)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from claimlint import ClaimlintError
+
+_unfinished: set[Path] = set()  # of this process
 
 
 class Files:
@@ -25,19 +27,19 @@ class Files:
 
     def __exit__(self, *error: object) -> None:
         for temporary, _ in self._waiting:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+            _remove(temporary)
 
     def add(self, path: Path, pieces: Iterable[bytes], mode: int) -> None:
         """Write one, beside its place. Raises ClaimlintError if it cannot be."""
         with _cannot_write(path):
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-            self._waiting.append((Path(name), path))
-            with os.fdopen(handle, "wb") as file:
+            temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+            self._waiting.append((temporary, path))
+            _unfinished.add(temporary)  # before it is there: a signal may come at any moment
+            with open(temporary, "xb", opener=_private) as file:
                 file.writelines(pieces)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(name).chmod(mode)
+            temporary.chmod(mode)
 
     def marks(self) -> list[tuple[str, str]]:
         """The places, and by what each file will be known in its place (see `mark`)."""
@@ -50,7 +52,24 @@ class Files:
             with _cannot_write(path):
                 temporary.replace(path)
                 self._waiting.pop(0)
+                _unfinished.discard(temporary)
                 _settle(path.parent)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def give_up() -> None:
+    """Take away what was not finished, of a process that ends at once."""
+    for temporary in list(_unfinished):
+        _remove(temporary)
+
+
+def _remove(temporary: Path) -> None:
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
+    _unfinished.discard(temporary)
 
 
 def _settle(folder: Path) -> None:

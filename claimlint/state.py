@@ -1,9 +1,9 @@
 """What earlier runs have linted and found (`--state FILE`), so that a nightly job reads and tells only what is new.
 
 A file is known by its bytes, whatever its name is now, and is linted again when rules, codesets, registers or options
-have changed. What a run finds is kept before it is told, and marked as told once its reports are in their places: if the
-run is killed in between, the next run looks whether they are, and tells what was not told. One run at a time has the
-state, for as long as it lives: a lock of the operating system goes with the process, however that ends.
+have changed. What a run finds is kept before it is told, and marked as told once its reports are in their places: if
+the run is killed in between, the next one looks whether they are, and tells what was not told. One run at a time has
+the state, for as long as it lives: a lock of the operating system goes with the process, however that ends.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 from claimlint import ClaimlintError, __version__, codeset, store
 from claimlint.engine import Options
 from claimlint.files import mark
-from claimlint.findings import Edit, Finding, Fix, Report, order
+from claimlint.findings import Edit, Finding, Fix, Report, counted, order
 from claimlint.readers import Place
 from claimlint.sources import Opened, Source, SourceProblem, why
 
@@ -108,7 +108,8 @@ class State:
 
     def _holder(self) -> str:
         try:
-            return f"another run ({self._one('select told from holder')})"
+            told = self._one("select told from holder")
+            return f"another run ({told})"
         except (sqlite3.Error, TypeError):  # it has only just begun
             return "another run"
 
@@ -211,7 +212,7 @@ class State:
         found = sorted((_unpacked(each) for (each,) in untold), key=order)
         known = len(report.findings) - len(told)
         summary = {"previous_run": previous, "files_known": self.skipped, "findings_known": known}
-        return replace(report, findings=found, summary=report.summary | summary)
+        return replace(report, findings=found, summary=report.summary | counted(found) | summary)
 
     def _told(self, report: Report) -> list[Finding]:
         """The findings that are new, which the table of findings has from now on."""
