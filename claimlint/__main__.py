@@ -20,6 +20,7 @@ def main() -> None:
         number = getattr(signal, name, None)
         if number and signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
             signal.signal(number, _stop)
+    sys.unraisablehook = lambda unraisable: None  # of destructors, once a disk is full: the cause is told
     # Polars' other engine is made for larger tables than the parts that lines are linted in: it takes a tenth longer.
     os.environ.setdefault("POLARS_ENGINE_AFFINITY", "in-memory")
     # A stream that the caller closed is None: the run goes on, and what would go there goes nowhere.
