@@ -34,13 +34,14 @@ def main() -> None:
         status = INTERRUPTED
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else COULD_NOT_RUN
-        if _stopping:
-            with suppress(OSError):
-                _say(f"stopped by {signal.Signals(status - 128).name}")
     except Exception as error:  # noqa: BLE001 - the last line of defence: say it in a sentence
         status = COULD_NOT_RUN
         with suppress(OSError):  # there may be nowhere left to say it
-            status = _report(error)
+            status = 0 if _stopped else _report(error)
+    if _stopped:  # whatever came of it: on a terminal that is gone, nothing can be written any more
+        status = 128 + _stopped
+        with suppress(OSError):
+            _say(f"stopped by {signal.Signals(_stopped).name}")
     _close(status)
 
 
@@ -69,25 +70,26 @@ def _say(message: str) -> None:
     print(f"claimlint: {message}", file=sys.stderr)
 
 
-_stopping = False
+_stopped = 0  # by which signal
+_at_once = False  # whether the next one ends the process
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:
     """Unwind at the first signal, so that what was written for the run goes with it; at the next one, just go."""
-    global _stopping
-    if _stopping:
+    global _stopped, _at_once
+    if _at_once:
         from claimlint.files import give_up
 
         give_up()
         os._exit(128 + signum)
-    _stopping = True
+    _stopped, _at_once = signum, True
     raise SystemExit(128 + signum)
 
 
 def _close(status: int) -> None:
     """Flush what is left; a pipe closed by the reader or a full disk must not change into a wrong status."""
-    global _stopping
-    _stopping = True
+    global _at_once
+    _at_once = True
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -7,6 +7,7 @@ import datetime as dt
 import io
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -247,9 +248,25 @@ def _tell(
         report.findings = where(report.findings, lambda f: _RANK[f.severity] >= _RANK[options["severity"]])
     _write(report, options, files)
     if state:
-        state.telling(files.marks())
-    files.replace()
+        with _too_late_to_stop():
+            state.telling(files.waiting())
+            files.replace()
+            state.told()
+    else:
+        files.replace()
     return int(failing)
+
+
+@contextmanager
+def _too_late_to_stop() -> Iterator[None]:
+    """Let signals have no effect for a moment."""
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def _check_new(paths: tuple[str, ...], told: EngineOptions, options: dict[str, Any]) -> int:
@@ -260,14 +277,13 @@ def _check_new(paths: tuple[str, ...], told: EngineOptions, options: dict[str, A
     def waiting(said: str) -> None:
         click.echo(f"note: {said}", err=True)
 
-    with closing(State(options["state"], told, waiting)) as state, Files() as files:
+    state = State(options["state"], told, waiting, replaced=options["output_files"])
+    with closing(state), Files() as files:
         with _with_progress(told, options["quiet"]) as told:
             found = state.unknown(engine.claim_files(paths, told))
             report = engine.check_sources(found, told, may_be_none=True)
         report = state.keep(report)
-        status = _tell(report, options, told, files, state)
-        state.told()
-    return status
+        return _tell(report, options, told, files, state)
 
 
 def _fix(paths: tuple[str, ...], told: EngineOptions, options: dict[str, Any]) -> Report | None:

@@ -41,9 +41,9 @@ class Files:
                 os.fsync(file.fileno())
             temporary.chmod(mode)
 
-    def marks(self) -> list[tuple[str, str]]:
-        """The places, and by what each file will be known in its place (see `mark`)."""
-        return [(str(path.absolute()), mark(temporary)) for temporary, path in self._waiting]
+    def waiting(self) -> list[tuple[str, str, str]]:
+        """The place of each, where it is now, and by what it is known wherever it is moved (see `mark`)."""
+        return [(str(path.absolute()), str(now.absolute()), mark(now)) for now, path in self._waiting]
 
     def replace(self) -> None:
         """Let them take their places. Raises ClaimlintError for one that cannot."""

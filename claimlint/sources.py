@@ -284,7 +284,9 @@ def _unzip(
                     sink.write(part)
                     total += len(part)
                     budget -= len(part)
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as error:
+        except OSError as error:
+            damage = why(error)
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
             damage = f"the archive is damaged or not supported: {error}"
         if budget < 0:
             sink.close()

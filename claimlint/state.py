@@ -1,9 +1,10 @@
 """What earlier runs have linted and found (`--state FILE`), so that a nightly job reads and tells only what is new.
 
 A file is known by its bytes, whatever its name is now, and is linted again when rules, codesets, registers or options
-have changed. What a run finds is kept before it is told, and marked as told once its reports are in their places: if
-the run is killed in between, the next one looks whether they are, and tells what was not told. One run at a time has
-the state, for as long as it lives: a lock of the operating system goes with the process, however that ends.
+have changed. What a run finds is kept before it is told, and marked as told once its reports are in their places. If
+the run is killed before they are all on the disk, the next one tells it; if after that, the next one puts them into
+their places. One run at a time has the state, for as long as it lives: a lock of the operating system goes with the
+process, however that ends.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ create table if not exists files (
 create table if not exists findings (
   fingerprint text not null, file text not null, times integer not null, primary key (fingerprint, file)) without rowid;
 create table if not exists untold (id integer primary key, finding blob not null);
-create table if not exists reports (path text primary key, mark text not null) without rowid;
+create table if not exists reports (path text primary key, written text not null, mark text not null) without rowid;
 create table if not exists holder (id integer primary key check (id = 1), told text not null);
 """
 _APPLICATION, _VERSION = 0x636C6E74, 1  # "clnt", in the header of the file, and the version of the schema
@@ -54,7 +55,8 @@ class State:
     """The state file of a nightly job. Raises StateError where it cannot be read or written.
 
     If another run has it, `waiting` is told which, once, and this one goes on when that has ended, or gives up after
-    `wait` seconds.
+    `wait` seconds. `replaced` are the reports that this run is going to replace: what an earlier one there was killed
+    over is told in them.
     """
 
     def __init__(
@@ -63,9 +65,11 @@ class State:
         options: Options,
         waiting: Callable[[str], None] = lambda holder: None,
         wait: float = _WAIT,
+        replaced: Iterable[Path] = (),
     ) -> None:
         self.path, self._settings = path, _settings(options)
         self._new: dict[str, str] = {}  # digests by name
+        self._replaced = {str(each.absolute()) for each in replaced}
         self.skipped = 0
         with contextlib.ExitStack() as opened:
             with self._errors():
@@ -114,7 +118,7 @@ class State:
             return "another run"
 
     def _settle(self) -> None:
-        """Make the tables, and take as told what an earlier run had told when it was killed."""
+        """Make the tables, and end what an earlier run had begun when it was killed."""
         self._db.execute("pragma synchronous = extra")  # what was committed outlasts a power cut
         with self._transaction():
             for statement in _SCHEMA.split(";"):
@@ -127,10 +131,28 @@ class State:
             now = dt.datetime.now().astimezone().isoformat(" ", "seconds")
             told = f"process {os.getpid()} on {platform.node()}, since {now}"
             self._db.execute("insert or replace into holder values (1, ?)", (told,))
-            reports = self._db.execute("select path, mark from reports").fetchall()
-            if reports and all(mark(Path(path)) == known for path, known in reports):
+            if self._put_in_place():
                 self._db.execute("delete from untold")
             self._db.execute("delete from reports")
+
+    def _put_in_place(self) -> bool:
+        """Put the reports of a killed run into their places; whether they are all there, and stay."""
+        reports = [
+            (Path(path), Path(written), known)
+            for path, written, known in self._db.execute("select path, written, mark from reports")
+        ]
+        known_by = {each: mark(each) for path, written, _ in reports for each in (path, written)}
+        if any(str(path) in self._replaced for path, _, _ in reports) or not all(
+            known in (known_by[path], known_by[written]) for path, written, known in reports
+        ):
+            for _, written, known in reports:
+                if known_by[written] == known:
+                    written.unlink()
+            return False
+        for path, written, known in reports:
+            if known_by[written] == known:
+                written.replace(path)
+        return bool(reports)
 
     def _one(self, query: str) -> Any:
         return self._db.execute(query).fetchone()[0]
@@ -230,10 +252,10 @@ class State:
         )
         return result
 
-    def telling(self, reports: Iterable[tuple[str, str]]) -> None:
-        """These files, each with its `mark`, are about to take their places: then all is told, come what may."""
+    def telling(self, reports: Iterable[tuple[str, str, str]]) -> None:
+        """These files (see `Files.waiting`) are about to take their places: come what may, they will."""
         with self._errors(), self._transaction():
-            self._db.executemany("insert into reports values (?, ?)", reports)
+            self._db.executemany("insert into reports values (?, ?, ?)", reports)
 
     def told(self) -> None:
         """The reports are written: nothing of them is told again."""

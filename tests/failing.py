@@ -291,19 +291,18 @@ def nothing() -> None:
 
 
 def every(
-    name: str, where: Path, inject: Callable[[int, int, list[str], str], None], error: int, first: int, step: int
+    name: str, where: Path, inject: Callable[[int, int, list[str], str], None], error: int, own: bool, calls: range
 ) -> Iterator[tuple[str, str, list[str]]]:
     """For each run in which a call has failed: the call, how the run ended, and what of it is wrong."""
     case, args = CASES[name], arguments(CASES[name])
     prepare(where / "good", case)
     good = run(where / "good", args, nothing)
     assert good.status in (0, 1), good.err
-    number = first
-    while True:
+    for number in calls:
         folder = where / "run"
         shutil.rmtree(folder, ignore_errors=True)
         prepare(folder, case)
-        below = [str(folder), CODESETS, *(str(folder.with_suffix(end)) for end in (".out", ".err"))]
+        below = [str(folder), *([] if own else [CODESETS]), *(str(folder.with_suffix(end)) for end in (".out", ".err"))]
         log = str(folder.with_suffix(".log"))
         made = run(folder, args, partial(inject, number, error, below, log))
         if not made.failed:
@@ -321,7 +320,6 @@ def every(
                 if made.files[each] not in (good.files[each], (HERE.parent / "samples" / Path(each).name).read_bytes()):
                     wrong.append(f"{each} is neither as it was nor corrected")
         yield f"{number} {made.failed.replace(str(folder), '')}", ended, wrong
-        number += step
 
 
 def imported() -> None:
@@ -337,11 +335,12 @@ def imported() -> None:
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(list(CASES)))
 @click.option("--native/--python", "is_native", default=True, help="Calls to the C library, or those of Python.")
+@click.option("--own", is_flag=True, help="Let only calls on the user's files fail, none on the codesets.")
 @click.option("--errno", "error", default="", help="With what they fail, such as EIO.  [default: as is usual]")
 @click.option("--first", default=1, show_default=True, help="The first call to fail.")
 @click.option("--step", default=1, show_default=True, help="Let only every so manieth call fail.")
 @click.option("--verbose", is_flag=True, help="Say how each run ended.")
-def main(names: tuple[str, ...], is_native: bool, error: str, first: int, step: int, verbose: bool) -> None:
+def main(names: tuple[str, ...], is_native: bool, own: bool, error: str, first: int, step: int, verbose: bool) -> None:
     """Let every call of runs fail in turn, and say how they ended."""
     if is_native and not os.environ.get("CLAIMLINT_FAILING"):
         with tempfile.TemporaryDirectory() as built:
@@ -358,7 +357,8 @@ def main(names: tuple[str, ...], is_native: bool, error: str, first: int, step: 
         told = Told()
         with tempfile.TemporaryDirectory() as where:
             number = getattr(errno, error) if error else 0
-            for call, ended, wrong in every(name, Path(where), native if is_native else python, number, first, step):
+            inject, calls = native if is_native else python, range(first, sys.maxsize, step)
+            for call, ended, wrong in every(name, Path(where), inject, number, own, calls):
                 told.ended[ended] += 1
                 bad += bool(wrong)
                 if wrong or verbose:

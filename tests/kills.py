@@ -38,7 +38,6 @@ class Nights:
     killed: Counter[str] = field(default_factory=Counter)
     json: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     csv: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    left: list[str] = field(default_factory=list)
 
 
 def command(name: object) -> list[str]:
@@ -84,7 +83,6 @@ def told(folder: Path) -> Nights:
     for path in folder.glob("report-*.csv"):
         with path.open(newline="", encoding="utf-8-sig") as file:
             made.csv.update((row["file"], row["code"], row["fingerprint"]) for row in csv.DictReader(file))
-    made.left = [each.name for each in folder.glob(".report-*")]
     return made
 
 
@@ -105,13 +103,11 @@ def nights(folder: Path, times: int, seed: int) -> Nights:
         if killed.total() % 2:
             time.sleep(chance.uniform(0, usual))
         else:
-            while process.poll() is None and not list(folder.glob(".report-*")):
+            while process.poll() is None and not list(folder.glob(f".report-{number}.*")):
                 time.sleep(0.001)
             time.sleep(chance.uniform(0, _TELLING))
         process.kill()
         process.communicate()
-        for each in folder.glob(".report-*"):  # so that the next are seen
-            each.unlink()
         if process.returncode < 0:
             killed[reached(folder, number)] += 1
     for last in ("last", "empty"):
