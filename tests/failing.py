@@ -109,7 +109,7 @@ def python(number: int, error: int, below: list[str], log: str) -> None:
     import builtins
 
     io.open = builtins.open = opened
-    for name in ("stat", "replace", "rename", "unlink", "chmod", "mkdir", "scandir", "listdir", "fsync"):
+    for name in ("replace", "rename", "unlink", "chmod", "mkdir", "scandir", "listdir", "fsync"):
         watched(name)
     connect = sqlite3.connect
     sqlite3.connect = lambda *a, **k: connect(*a, **k, factory=Connection)  # type: ignore[assignment]
