@@ -12,12 +12,13 @@ import click
 from claimlint import __version__
 from claimlint.cli_check import check, rerun, what_changes
 from claimlint.cli_codesets import codesets
-from claimlint.cli_common import Date, Share, Size, configured, find_rules, replace_file, use_configuration
+from claimlint.cli_common import Date, Share, Size, configured, find_rules, use_configuration
 from claimlint.cli_completion import completion
 from claimlint.cli_completion import rules as complete_rules
 from claimlint.cli_server import server
 from claimlint.cli_ui import ui
 from claimlint.config import PAYER_CLASSES
+from claimlint.files import replace_file
 
 CLOSED_PIPE = 141  # what a shell gives for SIGPIPE
 

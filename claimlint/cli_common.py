@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import errno
 import functools
-import os
 import re
-import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,23 +130,6 @@ def _use_rules(told: Config, *, plugins: bool) -> None:
         from claimlint import own
 
         rules.use(own.rules_of(told.rules), plugins=plugins)
-
-
-def replace_file(path: Path, pieces: Iterable[bytes], mode: int) -> None:
-    """Write a file whole or not at all."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path.parent))
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.writelines(pieces)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(mode)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def find_rules(selector: str) -> list[Rule]:

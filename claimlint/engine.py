@@ -30,7 +30,7 @@ from claimlint.readers import NotClaimRows, NotClaims, Place, Problem, Read, sni
 from claimlint.readers.slices import Sliced
 from claimlint.rules import all_rules
 from claimlint.shelf import Shelf, in_groups
-from claimlint.sources import CHANGED, Opened, Skipped, Source, SourceProblem, sources, total_size
+from claimlint.sources import CHANGED, Opened, Skipped, Source, SourceProblem, sources, total_size, why
 from claimlint.table import by_line, enrich, moved, numbered, typed
 
 _AGAIN = "get the file again; what came before the damage was linted"
@@ -134,6 +134,7 @@ class Run:
     def __init__(self, options: Options, given: registers.Registers, memory: Memory | None = None) -> None:
         self.files: dict[str, None] = {}
         self.failed: list[tuple[str, str, str]] = []  # name, code and message
+        self._unsettled: set[str] = set()
         self._options, self._given, self._memory = options, given, memory
         self._notes: dict[str, None] = {}
         self._claims = 0
@@ -232,9 +233,13 @@ class Run:
                 if isinstance(whole, tuple):
                     return unit, (whole[0], "; ".join(filter(None, (whole[1], opened.damage))))
                 made = whole
+            changed = unit.last and opened.has_changed()
         except OSError as error:
-            return unit, ("STR001", f"cannot be read: {error.strerror or error}")
-        if unit.last and (damage := CHANGED if opened.has_changed() else opened.damage):
+            self._unsettled.add(opened.name)
+            return unit, ("STR001", why(error))
+        if changed:
+            self._unsettled.add(opened.name)
+        if unit.last and (damage := CHANGED if changed else opened.damage):
             made.problems.append(Problem("STR001", damage, _AGAIN, Place(1, 1, 1, 1)))
         self._shelve(unit.number, made)
         return unit, made
@@ -299,6 +304,7 @@ class Run:
             ),
             causes.of_run(risks, all_rules()),
             causes.breakdowns(risks),
+            self._unsettled,
         )
         risk = report.at_risk
         report.summary = {

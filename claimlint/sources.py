@@ -120,7 +120,7 @@ def sources(paths: Sequence[str], stdin_filename: str, skip: Sequence[Path]) -> 
             try:
                 status = each.stat()
             except OSError as error:
-                yield SourceProblem(_name(each), _why(error))
+                yield SourceProblem(_name(each), why(error))
                 continue
             if (status.st_dev, status.st_ino) in seen:
                 continue
@@ -181,7 +181,7 @@ def _open(path: Path, most: int) -> Iterator[Source | SourceProblem]:
         data = path.read_bytes()
         after = path.stat()
     except OSError as error:
-        yield SourceProblem(name, _why(error))
+        yield SourceProblem(name, why(error))
         return
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         yield SourceProblem(name, CHANGED)
@@ -284,7 +284,9 @@ def _unzip(
                     sink.write(part)
                     total += len(part)
                     budget -= len(part)
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as error:
+        except OSError as error:
+            damage = why(error)
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
             damage = f"the archive is damaged or not supported: {error}"
         if budget < 0:
             sink.close()
@@ -333,5 +335,6 @@ def _name(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _why(error: OSError) -> str:
+def why(error: OSError) -> str:
+    """What to say of a file that cannot be read."""
     return f"cannot be read: {error.strerror or error}"
