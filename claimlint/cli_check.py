@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from claimlint import ClaimlintError
-from claimlint.cli_common import FILE, configured, replace_file, use_configuration
+from claimlint.cli_common import FILE, configured, printable, replace_file, use_configuration
 from claimlint.cli_completion import paths as complete_paths
 from claimlint.cli_completion import rules as complete_rules
 from claimlint.cli_options import engine_options, of_claims
@@ -291,11 +291,11 @@ def _fix(paths: tuple[str, ...], told: EngineOptions, options: dict[str, Any]) -
         for each, path in zip(made, targets, strict=True):
             counts = collections.Counter(f.code for f in each.done)
             what = ", ".join(f"{code} {count}" for code, count in sorted(counts.items()))
-            click.echo(f"fixed: {each.source.name}: {what}; corrected: {path}", err=True)
+            click.echo(printable(f"fixed: {each.source.name}: {what}; corrected: {path}"), err=True)
         for each in corrected:
             for finding, why in each.left:
                 where = f"{each.source.name}:{finding.place.line}"
-                click.echo(f"not fixed: {where}: {finding.code}: {why}", err=True)
+                click.echo(printable(f"not fixed: {where}: {finding.code}: {why}"), err=True)
     return report
 
 
@@ -305,7 +305,7 @@ def _write(report: Report, options: dict[str, Any]) -> None:
 
     if not options["quiet"]:
         for note in report.notes:
-            click.echo(f"note: {note}", err=True)
+            click.echo(printable(f"note: {note}"), err=True)
     style = reports.Style(statistics=options["statistics"], quiet=options["quiet"], verbose=options["verbose"])
     for form, output in options["outputs"]:
         if output is None:
@@ -403,7 +403,7 @@ def rerun(manifest_file: Path, output_file: Path | None) -> int:
     if output_file:
         replace_file(output_file, reports.encoded(reports.render(report, "json", reports.Style())), 0o600)
     for line in (found := manifest.differences(before, after)):
-        click.echo(line)
+        click.echo(printable(line))
     if not found:
         count = f"{report.summary['claims_read']:,} claims, {len(report.findings):,} findings"
         click.echo(f"the same report, byte for byte, as on {before['finished']}: {count}")

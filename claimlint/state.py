@@ -10,17 +10,18 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import hashlib
-import pickle
+import json
 import sqlite3
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from claimlint import ClaimlintError, __version__, codeset, store
 from claimlint.engine import Options
-from claimlint.findings import Finding, Report, order
+from claimlint.findings import Edit, Finding, Fix, Report, order
+from claimlint.readers import Place
 from claimlint.sources import Opened, Source
 
 _SCHEMA = """
@@ -29,7 +30,7 @@ create table if not exists files (
   digest text not null, settings text not null, run integer not null references runs, primary key (digest, settings));
 create table if not exists findings (
   fingerprint text not null, file text not null, times integer not null, primary key (fingerprint, file)) without rowid;
-create table if not exists untold (id integer primary key, finding blob not null);
+create table if not exists waiting (id integer primary key, finding text not null);
 """
 _APPLICATION = 0x636C6E74  # "clnt", in the header of the file
 _BLOCK = 1 << 24
@@ -56,6 +57,7 @@ class State:
                 raise StateError(f"{path} is not a state file of claimlint; name another one")
             self._db.execute(f"pragma application_id = {_APPLICATION}")
             self._db.execute("pragma synchronous = full")
+            self._db.execute("pragma secure_delete = on")  # what was told is not to be found in the file any more
             self._db.executescript(_SCHEMA)
 
     @contextlib.contextmanager
@@ -109,16 +111,16 @@ class State:
                     "insert or replace into files values (?, ?, ?)",
                     ((digest, self._settings, run) for digest in self._new.values()),
                 )
-                self._db.executemany(
-                    "insert into untold (finding) values (?)",
-                    ((zlib.compress(pickle.dumps(f), 1),) for f in told),
-                )
+                self._db.executemany("insert into waiting (finding) values (?)", ((_written(f),) for f in told))
                 self._db.execute("commit")
             except BaseException:
                 self._db.execute("rollback")
                 raise
-            untold = self._db.execute("select finding from untold").fetchall()
-        found = sorted((pickle.loads(zlib.decompress(each)) for (each,) in untold), key=order)  # noqa: S301 - our own
+            waiting = self._db.execute("select finding from waiting").fetchall()
+        try:
+            found = sorted((_finding(each) for (each,) in waiting), key=order)
+        except (ValueError, TypeError, KeyError):
+            raise StateError(f"{self.path}: what it keeps of an earlier run cannot be read; remove it") from None
         known = len(report.findings) - len(told)
         summary = {"previous_run": previous, "files_known": self.skipped, "findings_known": known}
         return replace(report, findings=found, summary=report.summary | summary)
@@ -142,7 +144,29 @@ class State:
     def told(self) -> None:
         """The report is written: nothing of it is told again."""
         with self._errors():
-            self._db.execute("delete from untold")
+            self._db.execute("delete from waiting")
+
+
+def _written(finding: Finding) -> str:
+    """A finding as JSON: a state file may come from anywhere, and reading it must run nothing."""
+    if finding.fix and finding.fix.private:  # its edits have the patient's value
+        finding = replace(finding, fix=replace(finding.fix, replacement="", edits=()))
+    return json.dumps(asdict(finding), default=str)
+
+
+def _finding(text: str) -> Finding:
+    """The finding that was written. Raises ValueError, TypeError or KeyError for what is none."""
+    told = json.loads(text)
+    day, fix = told.pop("service_date"), told.pop("fix")
+    if fix is not None:
+        edits = tuple(Edit(_place(each.pop("place")), **each) for each in fix.pop("edits"))
+        fix = Fix(**fix, edits=edits)
+    date = dt.date.fromisoformat(day) if day else None
+    return Finding(**told | {"place": _place(told["place"])}, service_date=date, fix=fix)
+
+
+def _place(told: dict[str, Any]) -> Place:
+    return Place(**told | {"mark": tuple(told["mark"])})
 
 
 def _digest(source: Source) -> str:
