@@ -100,8 +100,12 @@ def may_show(column: str, text: str) -> bool:
     if column != "procedure" and BY_NAME[column].kind not in LIST_KINDS:
         return has_form(text, form)
     parts = (re.split(r"[/-]", part) for part in re.split(r"[\s,;:|]+", text))
-    # Modifiers may be joined by dashes; so are other numbers, but not of two characters.
-    return all(has_form(first, form) and all(len(each) <= 2 for each in more) for first, *more in parts)  # 97110-GP
+    # Modifiers may be joined by dashes, as in 97110-GP-59; and so are dates and social security numbers.
+    most = 5 if column == "procedure" else 2
+    return all(
+        has_form(first, form) and (not more or len(first) in (2, most)) and all(len(each) == 2 for each in more)
+        for first, *more in parts
+    )
 
 
 def quoted_expr(text: pl.Expr, form: Form) -> pl.Expr:

@@ -50,9 +50,10 @@ _LAST = {"NM1": 9, "REF": 2, "DTP": 3, "LX": 1, "SBR": 9, "CLM": 20, "PRV": 3, "
 _WORDS = {"ABK", "ABF", "ABJ", "ABN", "APR", "PXC"}
 # What may stand in any element; and, by segment and element, what else: of some any text.
 _FORMS = (CODE, NPI, AMOUNT)
-_MORE = {"DTP": (DATE,), "BHT": (DATE,), "GS": (DATE, CONTROL), "ST": (CONTROL,), "SE": (CONTROL,), "GE": (CONTROL,),
+_MORE = {"GS": (CONTROL,), "ST": (CONTROL,), "SE": (CONTROL,), "GE": (CONTROL,),
          "IEA": (CONTROL,), "REF": (NUMBER,), "NM1": (NUMBER,), "SVD": (NUMBER,), "PWK": (NUMBER,),
          "PRV": (TAXONOMY,)}  # fmt: skip
+_DATED = {"DTP": 3, "BHT": 4, "GS": 4}
 _TEXTS = {"NM1": range(3, 8), "GS": range(2, 4)}
 _ISA_LENGTHS = (3, 2, 10, 2, 10, 2, 15, 2, 15, 6, 4, 1, 5, 9, 1, 1, 1)
 # These references number the claim, not the person.
@@ -318,6 +319,8 @@ def _is_plain(segment: Segment, element: int, component: int, text: str) -> bool
         return False
     if (name, element, segment.text(8).upper()) == ("NM1", 9, "XX"):
         return has_form(text, NPI)
+    if element == _DATED.get(name):
+        return has_form(text, DATE)
     return text.strip().upper() in _WORDS or any(has_form(text, form) for form in (*_FORMS, *_MORE.get(name, ())))
 
 
