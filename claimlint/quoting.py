@@ -27,8 +27,9 @@ class Form(NamedTuple):
 
 # One or two letters; or digits, between which and after which no more than two letters stand.
 CODE = Form(r"(?i)[A-Z]{1,2}|(?:[A-Z]{0,2}[0-9])+[A-Z]{0,2}(?:\.[A-Z0-9]{1,4})?(?:E\+?[0-9]+)?", 7)
-_DIAGNOSIS = Form(r"(?i)[A-Z][0-9O][A-Z0-9]{0,5}(?:\.[A-Z0-9]{1,4})?|[0-9EV][0-9]{1,4}(?:\.[0-9]{0,2})?", 8)
-_POINTER = Form(r"(?i)[A-L]{1,12}|[0-9]{1,4}", 12)
+_DIAGNOSIS = Form(r"(?i)[A-Z][0-9O][A-Z0-9]{0,5}(?:\.[A-Z0-9]{1,4})?|[0-9EV][0-9]{1,4}(?:\.[0-9]{0,2})?|[A-Z]{1,2}", 8)
+_POINTER = Form(r"(?i)[A-L]{1,12}|[0-9]{1,4}(?:\.0)?", 12)
+_GLUED = Form(r"(?i)[A-Z0-9][0-9]{4}[A-Z][A-Z0-9](?:[A-Z0-9]{2}){0,3}", 13)  # a procedure with its modifiers
 NPI = Form(r"[12][0-9]{9}", 10)
 TAXONOMY = Form(r"(?i)[0-9]{3,6}[A-Z][0-9A-Z]{0,6}", 10)
 DATE = Form(
@@ -102,7 +103,7 @@ def may_show(column: str, text: str) -> bool:
     parts = (re.split(r"[/-]", part) for part in re.split(r"[\s,;:|]+", text))
     # Modifiers may be joined by dashes, as in 97110-GP-59; and so are dates and social security numbers.
     most = 5 if column == "procedure" else 2
-    return all(
+    return (column == "procedure" and has_form(text, _GLUED)) or all(
         has_form(first, form) and (not more or len(first) in (2, most)) and all(len(each) == 2 for each in more)
         for first, *more in parts
     )
