@@ -169,9 +169,10 @@ def _writable(paths: Sequence[str], options: dict[str, Any]) -> None:
         known = [str(baseline)] if baseline and file != options["write_baseline"] else []
         if is_input(file, [*paths, *read, *known]):
             raise click.UsageError(f"{file} is an input; {what} must go to another file")
-        if file.resolve() in taken:
+        real = Path(os.path.realpath(file))  # `resolve` raises for a loop of links
+        if real in taken:
             raise click.UsageError(f"{file} is written already; {what} must go to another file")
-        taken.add(file.resolve())
+        taken.add(real)
 
 
 def _with_baseline(report: Report, options: dict[str, Any], told: EngineOptions) -> Report:

@@ -339,7 +339,8 @@ def is_input(path: Path, paths: Sequence[str]) -> bool:
     if not path.is_file():
         return False
     given = [Path(p) for argument in paths if argument != "-" for p in (argument, *glob.glob(argument))]  # noqa: PTH207
-    inside = path.suffix.lower() in EXTENSIONS and any(p.resolve() in path.resolve().parents for p in given)
+    above = {*Path(os.path.realpath(path)).parents}  # `resolve` raises for a loop of links
+    inside = path.suffix.lower() in EXTENSIONS and any(Path(os.path.realpath(p)) in above for p in given)
     return inside or any(p.exists() and path.samefile(p) for p in given)
 
 

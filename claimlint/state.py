@@ -119,7 +119,7 @@ class State:
             waiting = self._db.execute("select finding from waiting").fetchall()
         try:
             found = sorted((_finding(each) for (each,) in waiting), key=order)
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             raise StateError(f"{self.path}: what it keeps of an earlier run cannot be read; remove it") from None
         known = len(report.findings) - len(told)
         summary = {"previous_run": previous, "files_known": self.skipped, "findings_known": known}

@@ -259,8 +259,8 @@ class Locator:
         # XML's segments are shown in the usual spelling, since TAB and control characters are not.
         plain = self._exact is not None
         delimiters = self._delimiters(segment.offset)[0]
-        separator = "*" if plain else chr(delimiters.element)
-        joint = ":" if plain else chr(delimiters.component)
+        separator = "*" if plain else shown(chr(delimiters.element))
+        joint = ":" if plain else shown(chr(delimiters.component))
         hidden = {} if show_phi else _hidden(segment, self._component(segment.offset))
         for k, raw in enumerate(segment.elements):
             text += separator if k else ""
