@@ -51,24 +51,27 @@ def _report(error: Exception) -> int:
 
     if isinstance(error, click.exceptions.Abort):
         return INTERRUPTED
+    from claimlint.cli_common import internal_error, printable
+
     if isinstance(error, click.ClickException):
+        error.__dict__["message"] = printable(error.message)
         error.show()
         return COULD_NOT_RUN
     if isinstance(error, ClaimlintError):
-        click.echo(f"Error: {error}", err=True)
+        click.echo(printable(f"Error: {error}"), err=True)
         return COULD_NOT_RUN
     if isinstance(error, OSError):
         what = f"{error.filename}: " if error.filename else ""
         _say(f"{what}{error.strerror or error}")
         return COULD_NOT_RUN
-    from claimlint.cli_common import internal_error
-
     _say(internal_error(error))
     return COULD_NOT_RUN
 
 
 def _say(message: str) -> None:
-    print(f"claimlint: {message}", file=sys.stderr)
+    from claimlint.cli_common import printable
+
+    print(f"claimlint: {printable(message)}", file=sys.stderr)
 
 
 _stopped = 0  # by which signal

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from claimlint import ClaimlintError
-from claimlint.cli_common import FILE, configured, use_configuration
+from claimlint.cli_common import FILE, configured, printable, use_configuration
 from claimlint.cli_completion import paths as complete_paths
 from claimlint.cli_completion import rules as complete_rules
 from claimlint.cli_options import engine_options, of_claims
@@ -174,9 +174,10 @@ def _writable(paths: Sequence[str], options: dict[str, Any]) -> None:
         known = [str(baseline)] if baseline and file != options["write_baseline"] else []
         if is_input(file, [*paths, *read, *known]):
             raise click.UsageError(f"{file} is an input; {what} must go to another file")
-        if file.resolve() in taken:
+        real = Path(os.path.realpath(file))  # `resolve` raises for a loop of links
+        if real in taken:
             raise click.UsageError(f"{file} is written already; {what} must go to another file")
-        taken.add(file.resolve())
+        taken.add(real)
 
 
 def _with_baseline(report: Report, options: dict[str, Any], told: EngineOptions, files: Files) -> Report:
@@ -323,11 +324,11 @@ def _fix(paths: tuple[str, ...], told: EngineOptions, options: dict[str, Any]) -
         for each, path in zip(made, targets, strict=True):
             counts = collections.Counter(f.code for f in each.done)
             what = ", ".join(f"{code} {count}" for code, count in sorted(counts.items()))
-            click.echo(f"fixed: {each.source.name}: {what}; corrected: {path}", err=True)
+            click.echo(printable(f"fixed: {each.source.name}: {what}; corrected: {path}"), err=True)
         for each in corrected:
             for finding, why in each.left:
                 where = f"{each.source.name}:{finding.place.line}"
-                click.echo(f"not fixed: {where}: {finding.code}: {why}", err=True)
+                click.echo(printable(f"not fixed: {where}: {finding.code}: {why}"), err=True)
     return report
 
 
@@ -337,7 +338,7 @@ def _write(report: Report, options: dict[str, Any], files: Files) -> None:
 
     if not options["quiet"]:
         for note in report.notes:
-            click.echo(f"note: {note}", err=True)
+            click.echo(printable(f"note: {note}"), err=True)
     style = reports.Style(statistics=options["statistics"], quiet=options["quiet"], verbose=options["verbose"])
     streams = []
     for form, output in options["outputs"]:
@@ -447,7 +448,7 @@ def rerun(manifest_file: Path, output_file: Path | None) -> int:
     if output_file:
         replace_file(output_file, reports.encoded(reports.render(report, "json", reports.Style())), 0o600)
     for line in (found := manifest.differences(before, after)):
-        click.echo(line)
+        click.echo(printable(line))
     if not found:
         count = f"{report.summary['claims_read']:,} claims, {len(report.findings):,} findings"
         click.echo(f"the same report, byte for byte, as on {before['finished']}: {count}")

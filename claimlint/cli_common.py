@@ -28,6 +28,15 @@ def internal_error(error: Exception) -> str:
     return f"internal error ({type(error).__name__} in {where}); please report it with the version and this line"
 
 
+def printable(message: str) -> str:
+    """A message as it may go to a terminal: names of files and headings in it may hold what a terminal would obey."""
+    if "".join(message.split("\n")).isprintable() and message.isascii():
+        return message
+    from claimlint.readers import shown  # Polars is not needed to say that an option is wrong
+
+    return "\n".join(map(shown, message.split("\n")))
+
+
 class Date(click.ParamType[dt.date]):
     """A day."""
 

@@ -26,7 +26,8 @@ from claimlint.hits import file_finding, located, of_reader, packed, repeated_in
 from claimlint.inputs import CannotRun as CannotRun
 from claimlint.inputs import Options as Options
 from claimlint.inputs import Progress, read_history, read_registers
-from claimlint.readers import NotClaimRows, NotClaims, Place, Problem, Read, sniff
+from claimlint.quoting import quoted
+from claimlint.readers import NotClaimRows, NotClaims, Place, Problem, Read, Unreadable, sniff
 from claimlint.readers.slices import Sliced
 from claimlint.rules import all_rules
 from claimlint.shelf import Shelf, in_groups
@@ -293,7 +294,11 @@ class Run:
         report = Report(
             found,
             sorted((_counted(n, count) for n, count in not_checked.items()), key=lambda n: (n.code, n.reason)),
-            [(name, u) for name, made in self._reads.values() for u in made.unreadable],
+            [
+                (name, replace(u, claim_id=u.claim_id and quoted("claim_id", u.claim_id)))
+                for name, made in self._reads.values()
+                for u in made.unreadable
+            ],
             {},
             self._all_notes(sum(part.later for part in parts)) + notes,
             pl.concat(
@@ -496,6 +501,10 @@ def seen(reads: Sequence[tuple[str, Read]], options: Options, given: registers.R
     frames = [typed(made, number, past=False) for number, (_, made) in enumerate(reads)]
     table = enrich(numbered(pl.concat(frames)), options, given)
     return Evaluation(table, dict(enumerate(reads)), given, options).view(view, set(table.columns))
+
+
+def _told(each: Unreadable) -> Unreadable:
+    return replace(each, claim_id=each.claim_id and quoted("claim_id", each.claim_id))
 
 
 def _summary(report: Report, files: int, seconds: float) -> dict[str, Any]:

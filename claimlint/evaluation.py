@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from claimlint import causes, codeset, lines, policy, registers, vocabulary
+from claimlint import causes, codeset, lines, policy, quoting, registers, vocabulary
 from claimlint.findings import NotChecked
 from claimlint.hits import Correction, Replacement
 from claimlint.inputs import Options
@@ -444,7 +444,10 @@ def spans(group: tuple[str, ...]) -> str:
 
 
 def template(text: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:
-    """A message with `{column}` placeholders as an expression; money in USD, dates in ISO form, lists with commas."""
+    """A message with `{column}` placeholders as an expression; money in USD, dates in ISO form, lists with commas.
+
+    What has not the form of its column is masked: see `quoting`.
+    """
     parts = re.split(r"\{(\w+)\}", text)
     exprs = [_as_text(name, schema[name]) if i % 2 else pl.lit(name) for i, name in enumerate(parts)]
     return pl.concat_str(exprs)
@@ -452,7 +455,7 @@ def template(text: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:
 
 def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
     column = pl.col(name)
-    known = lines.BY_NAME.get(name)
+    known, form = lines.BY_NAME.get(name), quoting.form_of(name)
     if (known and known.kind == "money") or name.endswith("_cents"):
         cents = column.abs() % 100
         sign = pl.when(column < 0).then(pl.lit("-")).otherwise(pl.lit(""))
@@ -460,9 +463,10 @@ def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
             sign, pl.lit("$"), (column.abs() // 100).cast(pl.String), pl.lit("."), cents.cast(pl.String).str.zfill(2)
         )
     elif dtype == pl.List:
-        text = column.cast(pl.List(pl.String)).list.join(", ")
+        items = column.cast(pl.List(pl.String))
+        text = (items.list.eval(quoting.quoted_expr(pl.element(), form)) if form else items).list.join(", ")
     elif dtype.is_float():
         text = column.cast(pl.String).str.replace(r"\.0$", "")
     else:
-        text = column.cast(pl.String)
+        text = quoting.quoted_expr(column, form) if form and dtype == pl.String else column.cast(pl.String)
     return text.fill_null("nothing")

@@ -28,6 +28,7 @@ _PACKED = 8  # how much larger claims are than packed, about
 _OFFICE = {"[Content_Types].xml", "mimetype"}
 # Unpacked data beyond this is refused: no claim file compresses 200 to 1, archives made to do harm do.
 _MAX_RATIO, _RATIO_FROM, _MAX_UNPACKED, _MAX_MEMBERS = 200, 10 << 20, 4 << 30, 10_000
+_MAX_GZIP_MEMBERS = 100_000  # bgzip makes one of each 64 KB
 
 
 LARGE = 16 << 20  # bytes of a file that is not to be held in memory as a whole
@@ -110,8 +111,7 @@ def sources(paths: Sequence[str], stdin_filename: str, skip: Sequence[Path]) -> 
     seen = {(s.st_dev, s.st_ino) for p in skip if p.exists() for s in [p.stat()]}
     for path in paths:
         if path == "-":
-            data = sys.stdin.buffer.read()
-            yield Source(stdin_filename, data) if data else SourceProblem(stdin_filename, "standard input is empty")
+            yield _standard_input(stdin_filename)
             continue
         for each in _expand(path):
             if isinstance(each, SourceProblem | Skipped):
@@ -131,6 +131,19 @@ def sources(paths: Sequence[str], stdin_filename: str, skip: Sequence[Path]) -> 
             for source in _open(each, LARGE if held < MANY else 0):
                 held += source.size if isinstance(source, Source) and not source.is_large else 0
                 yield source
+
+
+def _standard_input(name: str) -> Source | SourceProblem:
+    """All that comes, as long as it ends; what is large in a file without a name."""
+    sink = tempfile.SpooledTemporaryFile(LARGE)  # noqa: SIM115 - see `_kept`
+    total = 0
+    while piece := sys.stdin.buffer.read(_PIECE):
+        total += len(piece)
+        if total > _MAX_UNPACKED:
+            sink.close()
+            return SourceProblem(name, f"refused: standard input goes on after {_MAX_UNPACKED >> 30} GB; name the file")
+        sink.write(piece)
+    return _kept(name, sink, total, None) if total else SourceProblem(name, "standard input is empty")
 
 
 def _expand(path: str) -> Iterator[Path | SourceProblem | Skipped]:
@@ -175,6 +188,9 @@ def _open(path: Path, most: int) -> Iterator[Source | SourceProblem]:
             if begin == b"PK\x03\x04":
                 yield from _unzip(name, file, before.st_size)
                 return
+        if begin and not before.st_size:
+            yield SourceProblem(name, "not a file of a disk (its size is not told); give it as -")
+            return
         if before.st_size > most:
             yield Source(name, path=path)
             return
@@ -219,7 +235,7 @@ def _gunzip(
 ) -> Source | SourceProblem:
     """All members, one after another, as far as they can be unpacked; more than `spool` bytes (0: none) on the disk."""
     sink = tempfile.SpooledTemporaryFile(spool)  # noqa: SIM115 - see `_kept`
-    at, total, damage = 0, 0, None
+    at, total, damage, members = 0, 0, None, 1
     step, unpack = _PIECE, zlib.decompressobj(_GZIP)
     while at < size:
         before = unpack.copy() if step > 1 else unpack
@@ -240,15 +256,28 @@ def _gunzip(
             return SourceProblem(name, f"refused: unpacks to more than {total >> 20} MB from {size} bytes")
         at += len(packed) - len(unpack.unused_data)
         if unpack.eof:
-            file.seek(at)
-            if not file.read().strip(b"\0"):
-                break
-            unpack = zlib.decompressobj(_GZIP)
+            at = _after_zeros(file, at)
+            members += 1
+            if members > _MAX_GZIP_MEMBERS:
+                sink.close()
+                return SourceProblem(name, f"refused: more than {_MAX_GZIP_MEMBERS:,} members")
+            if at < size:
+                unpack = zlib.decompressobj(_GZIP)
     if not damage and not unpack.eof:
         damage = "it breaks off"
     if damage:
         damage = f"the archive is damaged after {total:,} unpacked bytes ({damage})"
     return _kept(name, sink, total, damage) if total or not damage else SourceProblem(name, damage)
+
+
+def _after_zeros(file: IO[bytes], at: int) -> int:
+    """The offset of the next byte that is not zero, which tapes fill up with; or of the end."""
+    file.seek(at)
+    while piece := file.read(_PIECE):
+        if left := piece.lstrip(b"\0"):
+            return at + len(piece) - len(left)
+        at += len(piece)
+    return at
 
 
 def _unzip(
@@ -312,7 +341,8 @@ def is_input(path: Path, paths: Sequence[str]) -> bool:
     if not path.is_file():
         return False
     given = [Path(p) for argument in paths if argument != "-" for p in (argument, *glob.glob(argument))]  # noqa: PTH207
-    inside = path.suffix.lower() in EXTENSIONS and any(p.resolve() in path.resolve().parents for p in given)
+    above = {*Path(os.path.realpath(path)).parents}  # `resolve` raises for a loop of links
+    inside = path.suffix.lower() in EXTENSIONS and any(Path(os.path.realpath(p)) in above for p in given)
     return inside or any(p.exists() and path.samefile(p) for p in given)
 
 

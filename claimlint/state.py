@@ -120,6 +120,7 @@ class State:
     def _settle(self) -> None:
         """Make the tables, and end what an earlier run had begun when it was killed."""
         self._db.execute("pragma synchronous = extra")  # what was committed outlasts a power cut
+        self._db.execute("pragma secure_delete = on")  # what was told is not to be found in the file any more
         with self._transaction():
             for statement in _SCHEMA.split(";"):
                 self._db.execute(statement)
@@ -231,7 +232,10 @@ class State:
                 )
                 self._db.executemany("insert into untold (finding) values (?)", ((_packed(each),) for each in told))
             untold = self._db.execute("select finding from untold").fetchall()
-        found = sorted((_unpacked(each) for (each,) in untold), key=order)
+        try:
+            found = sorted((_unpacked(each) for (each,) in untold), key=order)
+        except (ValueError, TypeError, KeyError, AttributeError, zlib.error):
+            raise StateError(f"{self.path}: what it keeps of an earlier run cannot be read; remove it") from None
         known = len(report.findings) - len(told)
         summary = {"previous_run": previous, "files_known": self.skipped, "findings_known": known}
         return replace(report, findings=found, summary=report.summary | counted(found) | summary)
@@ -273,10 +277,13 @@ def _connected(path: Path, wait: float) -> sqlite3.Connection:
 
 
 def _packed(finding: Finding) -> bytes:
+    if finding.fix and finding.fix.private:  # its edits have the patient's value
+        finding = replace(finding, fix=replace(finding.fix, replacement="", edits=()))
     return zlib.compress(json.dumps(asdict(finding), default=str).encode(), 1)
 
 
 def _unpacked(packed: bytes) -> Finding:
+    """As JSON: a state file may come from anywhere, and reading it must run nothing."""
     made: dict[str, Any] = json.loads(zlib.decompress(packed))
     made["place"] = _place(made["place"])
     if day := made["service_date"]:

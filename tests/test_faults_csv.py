@@ -117,7 +117,7 @@ def test_a_procedure_is_restored_where_it_is_sure(cell: str) -> None:
         ("Charge Amt", "-65", "STR008", "-65 is not above zero"),
         ("Charge Amt", "0", "STR008", "0 is not above zero"),
         ("Charge Amt", "", "STR004", "no charge"),
-        ("Units", "two", "STR008", "TWO is not a number"),
+        ("Units", "two", "STR008", "••• is not a number"),
         ("Units", "0", "STR008", "0 is not above zero"),
         ("Mods", "G P", "COD130", "G is not a modifier"),
         ("Financial Class", "", "", ""),

@@ -404,8 +404,8 @@ def test_five_thousand_claims_in_a_transaction_set() -> None:
         ("CLM*A*90*", "CLM*A**", "STR004", "the claim has no total charge"),
         ("CLM*A*90***11:B:1", "CLM*A*90***11:B:7", "STR011", "payer claim control number is missing"),
         ("CLM*A*90***11:B:1", "CLM*A*90***11:B:8", "STR011", "payer claim control number is missing"),
-        ("XX*1000000335", "XX*100000033", "STR006", "billing provider: 100000033 is not an NPI"),
-        ("XX*1000000228", "XX*9999999999", "STR006", "rendering provider: 9999999999 is not an NPI"),
+        ("XX*1000000335", "XX*100000033", "STR006", "billing provider: ••• is not an NPI"),
+        ("XX*1000000228", "XX*9999999999", "STR006", "rendering provider: ••• is not an NPI"),
         ("XX*1000000335", "24*1000000335", "", ""),
     ],
 )  # fmt: skip

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from claimlint.lines import COLUMNS, LIST_KINDS, POSITIONS, At, Column, Level
+from claimlint.quoting import control
 from claimlint.readers import Locate, NotClaims, Place, Problem, Read, Unreadable
 from claimlint.readers.conformance import (
     LevelProblem,
@@ -404,7 +405,7 @@ def _incomplete(sets: list[Transaction], loops: Loops) -> list[int]:
 
 def _version_note(each: Transaction) -> str:
     """What to know of the version of an 837P; empty for one of 5010."""
-    version = each.version or "no version"
+    version = control(each.version) or "no version"
     if each.guide == "":
         return f"{version} in GS08 and ST03 is no guide of 837P that claimlint knows: read as 005010X222A1"
     if each.guide != "837P":
