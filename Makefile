@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-spark docs quality bench clean
+.PHONY: demo test test-spark docs quality cases bench clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -43,6 +43,10 @@ docs: .venv/installed-docs
 # Precision and recall of each rule on the labelled scenarios.
 quality: .venv/installed-dev
 	$(BIN)/python -m tests.quality
+
+# The conformance cases, from the examples of the rules: tests/cases/.
+cases: .venv/installed-dev
+	$(BIN)/python -m tests.make_cases
 
 # Speed and memory as ratios, into docs/performance.md. It takes some minutes; `--big` is asked for by hand.
 bench: .venv/installed

@@ -342,10 +342,11 @@ def under_own_names(example: Example, patient: int, clinic: str, prefix: str = "
     def renamed(row: Values) -> Values:
         who = tuple(str(row.get(k, "")) for k in _PERSON)
         if who not in people:
-            medicare = row.get("claim_filing_indicator") == "MB"
+            of_medicare = _preset("medicare")["member_id"]
+            medicare = row.get("claim_filing_indicator") == "MB" or row["member_id"] == of_medicare
             fresh = _person(patient, medicare=medicare) | {"patient_first_name": f"PAT{len(people) or ''}"}
             # A member id of the example's own may be what is wrong, unless it is there to tell two patients apart.
-            usual = row["member_id"] in (BASE["member_id"], _preset("medicare")["member_id"]) or several
+            usual = row["member_id"] in (BASE["member_id"], of_medicare) or several
             fresh["member_id"] = f"{fresh['member_id']}{len(people) or ''}" if usual else row["member_id"]
             fresh["patient_birth_date"] = row["patient_birth_date"]
             people[who] = {k: v for k, v in fresh.items() if row.get(k)}
@@ -356,13 +357,16 @@ def under_own_names(example: Example, patient: int, clinic: str, prefix: str = "
             own["billing_npi"] = clinic
         if row["prior_authorization"] == BASE["prior_authorization"]:
             own["prior_authorization"] = number
+        elif row["prior_authorization"] == row["member_id"]:
+            own["prior_authorization"] = people[who]["member_id"]
         return row | people[who] | own
 
     rows = [renamed(row) for row in example.rows]
     members = {str(old["member_id"]): new["member_id"] for old, new in zip(example.rows, rows, strict=True)}
 
     def of_member(row: Values) -> Values:
-        return row | {"member_id": members.get(str(row["member_id"]), row["member_id"])}
+        member, dash, suffix = str(row["member_id"]).partition("-")
+        return row | {"member_id": f"{members.get(member, member)}{dash}{suffix}"}
 
     authorizations = []
     for row in example.authorizations:

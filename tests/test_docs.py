@@ -19,6 +19,7 @@ EXAMPLES = DOCS / "examples"
 LINKED = [
     ROOT / "README.md",
     ROOT / "samples" / "README.md",
+    ROOT / "tests" / "cases" / "README.md",
     *sorted(ROOT.glob("codesets/**/*.md")),
     *DOCS.rglob("*.md"),
 ]

@@ -15,6 +15,7 @@ ELSEWHERE = {
     "../codesets/payers/README.md": "payer-packs.md",
     "../codesets/SOURCES.md": "codeset-sources.md",
     "../samples/README.md": "samples.md",
+    "../tests/cases/README.md": "conformance.md",
     "../CHANGELOG.md": "changelog.md",
 }
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((\.\./[^)#]+)(#[^)]*)?\)")
