@@ -31,7 +31,7 @@ def internal_error(error: Exception) -> str:
     return f"internal error ({type(error).__name__} in {where}); please report it with the version and this line"
 
 
-class Date(click.ParamType[dt.date]):
+class Date(click.ParamType):  # type: ignore[type-arg] # a parameter only since click 8.4
     """A day."""
 
     name = "YYYY-MM-DD"
@@ -44,7 +44,7 @@ class Date(click.ParamType[dt.date]):
             self.fail(f"{value!r} is not a date such as 2026-02-02", param, ctx)
 
 
-class Size(click.ParamType[int]):
+class Size(click.ParamType):  # type: ignore[type-arg] # a parameter only since click 8.4
     """How large a file is to be."""
 
     name = "SIZE"
@@ -57,7 +57,7 @@ class Size(click.ParamType[int]):
         return int(float(found[1]) * {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}[found[2]])
 
 
-class Share(click.ParamType[tuple[str, float]]):
+class Share(click.ParamType):  # type: ignore[type-arg] # a parameter only since click 8.4
     """A rule and a share of claims."""
 
     name = "RULE=SHARE"

@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 ELSEWHERE = {
     "../codesets/payers/README.md": "payer-packs.md",
     "../codesets/SOURCES.md": "codeset-sources.md",
+    "../codesets/LICENSES.md": "data-licences.md",
+    "../SECURITY.md": "security.md",
     "../samples/README.md": "samples.md",
     "../tests/cases/README.md": "conformance.md",
     "../CHANGELOG.md": "changelog.md",
