@@ -37,7 +37,7 @@ def printable(message: str) -> str:
     return "\n".join(map(shown, message.split("\n")))
 
 
-class Date(click.ParamType[dt.date]):
+class Date(click.ParamType):  # type: ignore[type-arg] # a parameter only since click 8.4
     """A day."""
 
     name = "YYYY-MM-DD"
@@ -50,7 +50,7 @@ class Date(click.ParamType[dt.date]):
             self.fail(f"{value!r} is not a date such as 2026-02-02", param, ctx)
 
 
-class Size(click.ParamType[int]):
+class Size(click.ParamType):  # type: ignore[type-arg] # a parameter only since click 8.4
     """How large a file is to be."""
 
     name = "SIZE"
@@ -63,7 +63,7 @@ class Size(click.ParamType[int]):
         return int(float(found[1]) * {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}[found[2]])
 
 
-class Share(click.ParamType[tuple[str, float]]):
+class Share(click.ParamType):  # type: ignore[type-arg] # a parameter only since click 8.4
     """A rule and a share of claims."""
 
     name = "RULE=SHARE"

@@ -409,11 +409,11 @@ class Run:
         for number, each in hits:
             by_read.setdefault(number, []).append(each)
         rules, wanted = all_rules(), {rule.code for rule in self._rules}
-        repeated = repeated_interchanges(self._reads.values())
+        repeated = repeated_interchanges(self._reads)
 
         def found(number: int) -> tuple[list[Finding], Counter[int]]:
             name, made = self._reads[number]
-            problems = [p for p in (*made.problems, *repeated.get(name, ())) if p.code in wanted]
+            problems = [p for p in (*made.problems, *repeated.get(number, ())) if p.code in wanted]
             result, suppressed = self._told(name, of_reader(name, problems, rules))
             if mine := by_read.pop(number, None):
                 result += located(

@@ -102,16 +102,16 @@ def of_reader(name: str, problems: Iterable[Problem], rules: Mapping[str, Rule])
         )
 
 
-def repeated_interchanges(reads: Iterable[tuple[str, Read]]) -> dict[str, list[Problem]]:
-    """By file, the interchanges that were read before in this run: mostly yesterday's batch once more."""
-    result: dict[str, list[Problem]] = {}
+def repeated_interchanges(reads: Mapping[int, tuple[str, Read]]) -> dict[int, list[Problem]]:
+    """By read, the interchanges that were read before in this run: mostly yesterday's batch once more."""
+    result: dict[int, list[Problem]] = {}
     first: dict[str, str] = {}
-    for name, made in reads:
+    for number, (name, made) in sorted(reads.items(), key=lambda item: item[0]):
         for key, place in made.interchanges:
             if key in first:
                 message = f"the interchange ISA13 {key} was read before in this run, in {first[key]}"
                 hint = "send it once; give each interchange a control number of its own"
-                result.setdefault(name, []).append(Problem("STR003", message, hint, place, known_by=f"again {key}"))
+                result.setdefault(number, []).append(Problem("STR003", message, hint, place, known_by=f"again {key}"))
             first.setdefault(key, f"{relative(name)}:{place.line}")
     return result
 

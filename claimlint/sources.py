@@ -106,31 +106,43 @@ Opened: TypeAlias = Source | SourceProblem | Skipped
 
 
 def sources(paths: Sequence[str], stdin_filename: str, skip: Sequence[Path]) -> Iterator[Opened]:
-    """Every file named by the paths, in a settled order and once each, without those in `skip`."""
+    """Every file named by the paths, in the order of their names and once each, without those in `skip`.
+
+    What is found must not rest on the order in which files are given: of two claims at odds the later one is told.
+    """
     held = 0
     seen = {(s.st_dev, s.st_ino) for p in skip if p.exists() for s in [p.stat()]}
+    for each in sorted(_meant(paths, stdin_filename), key=in_order):
+        if isinstance(each, Source | SourceProblem | Skipped):
+            yield each
+            continue
+        try:
+            status = each.stat()
+        except OSError as error:
+            yield SourceProblem(_name(each), why(error))
+            continue
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        if not stat.S_ISREG(status.st_mode):
+            yield SourceProblem(_name(each), "not a regular file (a pipe, socket or device); give it as -")
+            continue
+        for source in _open(each, LARGE if held < MANY else 0):
+            held += source.size if isinstance(source, Source) and not source.is_large else 0
+            yield source
+
+
+def _meant(paths: Sequence[str], stdin_filename: str) -> Iterator[Path | Opened]:
     for path in paths:
         if path == "-":
             yield _standard_input(stdin_filename)
-            continue
-        for each in _expand(path):
-            if isinstance(each, SourceProblem | Skipped):
-                yield each
-                continue
-            try:
-                status = each.stat()
-            except OSError as error:
-                yield SourceProblem(_name(each), why(error))
-                continue
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            if not stat.S_ISREG(status.st_mode):
-                yield SourceProblem(_name(each), "not a regular file (a pipe, socket or device); give it as -")
-                continue
-            for source in _open(each, LARGE if held < MANY else 0):
-                held += source.size if isinstance(source, Source) and not source.is_large else 0
-                yield source
+        else:
+            yield from _expand(path)
+
+
+def in_order(each: Path | Opened) -> PurePath:
+    """What files are sorted by before they are read: their names."""
+    return each if isinstance(each, Path) else PurePath(each.name)
 
 
 def _standard_input(name: str) -> Source | SourceProblem:
