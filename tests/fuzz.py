@@ -43,9 +43,10 @@ def _say(target: str, seconds: int, corpus: Path) -> None:
     own = ["--seconds", str(seconds), "--corpus", str(corpus), "--inside"]
     env = {**os.environ, "CLAIMLINT_DATA": os.devnull, "POLARS_ENGINE_AFFINITY": "in-memory", "POLARS_MAX_THREADS": "1"}
     command = [sys.executable, "-m", "tests.fuzz", target, *own]
-    ran = subprocess.run(command, stderr=subprocess.PIPE, check=False, env=env)
-    log = ran.stderr.decode("utf-8", "replace")
-    (corpus / f"{target}.log").write_text(log, encoding="utf-8")
+    corpus.mkdir(parents=True, exist_ok=True)
+    with (corpus / f"{target}.log").open("wb") as file:
+        ran = subprocess.run(command, stderr=file, check=False, env=env)
+    log = (corpus / f"{target}.log").read_text(encoding="utf-8", errors="replace")
     done = re.findall(r"#(\d+)\s.*?cov: (\d+).*?corp: (\d+)", log)
     runs, covered, kept = map(int, done[-1]) if done else (0, 0, 0)
     took = time.monotonic() - began
