@@ -35,12 +35,12 @@ def main() -> None:
         _say(f"cannot write the report: {error.strerror or error}" if error.errno == errno.ENOSPC else f"{error}")
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else COULD_NOT_RUN
-    except Exception as error:  # noqa: BLE001 - the last line of defence: say it in a sentence
+    except BaseException as error:  # noqa: BLE001 - the last line of defence, a library's panic too: say it in a sentence
         status = _report(error)
     _close(status)
 
 
-def _report(error: Exception) -> int:
+def _report(error: BaseException) -> int:
     import click
 
     if isinstance(error, click.exceptions.Abort):

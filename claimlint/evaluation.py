@@ -165,7 +165,7 @@ class Evaluation:
             for rule, finds in (case for case in cases if case[0].origin):
                 try:
                     self._found(view, table, schema, [(rule, finds)])
-                except Exception as error:  # noqa: BLE001 - see `add`
+                except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 - see `add`
                     self._failed(rule, error)
 
     def _found(

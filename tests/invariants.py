@@ -20,7 +20,7 @@ from claimlint.readers import NotClaims, Place, Read
 from claimlint.readers.sniff import read
 
 SCHEMA = json.loads((Path(claimlint.__file__).parent / "schemas" / "report-1.schema.json").read_text())
-_VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 _ENDS = ("SE", "GS", "GE", "ISA", "IEA")
 _PLACED = ("claim_id", "procedure", "modifiers", "diagnoses", "pointers", "service_date", "billing_npi", "member_id")
 _HEADINGS = ("Claim #", "CPT", "DOS", "Charge Amt")
@@ -86,7 +86,7 @@ def linted_well(data: bytes, **options: Any) -> dict[str, Any] | None:
         assert str(refused), "a refusal without a reason"  # noqa: PT017 - it is not what is tested
         return None
     made: dict[str, Any] = json.loads(report.to_json())
-    _VALIDATOR.validate(made)
+    VALIDATOR.validate(made)
     summary = made["summary"]
     assert summary["claims_read"] == summary["claims_checked"] + summary["claims_unreadable"]
     assert summary["claims_unreadable"] == len(made["unreadable"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import io
 import itertools
 import json
@@ -16,6 +17,8 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 from unittest import mock
+
+from click import ClickException
 
 from claimlint import ClaimlintError, codeset, config, own, policy, rules
 from claimlint.cli import cli
@@ -194,16 +197,21 @@ class Editor(Target):
         """A server that was told how columns are counted, and what it sends."""
         from claimlint.server import server
 
-        made, sent = server.made([]), []
+        made, sent, loop = server.made([]), [], self._loop
 
         class Writer:
             def write(self, data: bytes) -> None:
-                sent.append(json.loads(data.partition(b"\r\n\r\n")[2]))
+                told = json.loads(data.partition(b"\r\n\r\n")[2])
+                sent.append(told)
+                if "method" in told and "id" in told:  # an edit: an editor agrees to all of them
+                    answer = {"jsonrpc": "2.0", "id": told["id"], "result": {"applied": True}}
+                    loop.call_soon_threadsafe(made.protocol.handle_message, made.protocol.structure_message(answer))
 
             def close(self) -> None:
                 pass
 
         made.protocol.set_writer(Writer())
+        mock.patch.object(made, "changed", functools.partial(made.changed, wait=0)).start()
         told = {"general": {"positionEncodings": [encoding]}, "workspace": {"workspaceEdit": {"documentChanges": True}}}
         start = {"capabilities": told, "initializationOptions": {"asOf": "2026-02-02"}}
         self._loop.run_until_complete(self._say(made, [self._asked("initialize", start)]))
@@ -335,7 +343,7 @@ def _refused() -> Iterator[None]:
     """What is wrong may be told in a sentence."""
     try:
         yield
-    except ClaimlintError as refused:
+    except (ClaimlintError, ClickException) as refused:
         assert str(refused), "a refusal without a reason"  # noqa: PT017 - it is not what is tested
 
 
