@@ -35,7 +35,7 @@ def main() -> None:
         status = INTERRUPTED
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else COULD_NOT_RUN
-    except Exception as error:  # noqa: BLE001 - the last line of defence: say it in a sentence
+    except BaseException as error:  # noqa: BLE001 - the last line of defence, a library's panic too: say it in a sentence
         status = COULD_NOT_RUN
         with suppress(OSError):  # there may be nowhere left to say it
             status = 0 if _stopped else _report(error)
@@ -46,7 +46,7 @@ def main() -> None:
     _close(status)
 
 
-def _report(error: Exception) -> int:
+def _report(error: BaseException) -> int:
     import click
 
     if isinstance(error, click.exceptions.Abort):

@@ -19,7 +19,7 @@ _MADE = ("state",)  # files that a run may make
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def internal_error(error: Exception) -> str:
+def internal_error(error: BaseException) -> str:
     """What to say of a fault of ours. The exception's own text may quote a claim, so it is not in it."""
     frame = error.__traceback__
     while frame and frame.tb_next:

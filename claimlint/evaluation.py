@@ -211,7 +211,7 @@ class Evaluation:
             for case in (case for case in cases if case.rule.origin):
                 try:
                     self._found(view, table, schema, [case])
-                except Exception as error:  # noqa: BLE001 - see `add`
+                except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 - see `add`
                     self._failed(case.rule, error)
 
     def _found(self, view: str, table: pl.DataFrame, schema: dict[str, pl.DataType], cases: Sequence[_Case]) -> None:

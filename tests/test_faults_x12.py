@@ -425,6 +425,26 @@ def test_amounts_are_exact_cents(amount: str) -> None:
     assert bool(wrong) == (amount == "+65"), wrong
 
 
+@pytest.mark.parametrize(
+    ("data", "checked"),
+    [
+        (PLAIN.replace("CLM*B*", "SE*9*0001~\nCLM*B*"), 1),
+        (PLAIN.replace("GE*", "CLM*D*90~\nSV1*HC:97110~\nGE*"), 3),
+        (PLAIN + text("D").replace("ST*837", "SQ*837").replace("000000001", "000000002"), 3),
+    ],
+    ids=["SE in the middle", "after SE", "ST that is none"],
+)
+def test_a_claim_outside_of_a_transaction_set_is_told_and_counted(data: str, checked: int) -> None:
+    report = linted(data)
+    lost = [u for _, u in report.unreadable]
+    assert (report.summary["claims_read"], report.summary["claims_checked"]) == (data.count("CLM*"), checked)
+    assert report.summary["service_lines"] == data.count("SV1*")
+    assert [u.claim_id for u in lost] == re.findall(r"CLM\*(\w)", data)[checked:]
+    assert [u.line for u in lost] == [
+        f.place.line for f in report.findings if "outside of any transaction" in f.message
+    ]
+
+
 # --- damage anywhere ------------------------------------------------------------------------------------------------
 
 

@@ -50,6 +50,10 @@ _CUT_OFF = (
     "the file breaks off inside or after this claim, so it may not be whole",
     "ask for the whole file and lint again",
 )
+_STRAY = (
+    "a claim outside of any transaction set (ST to SE), so it is not checked",
+    "check that the file was not cut or put together by hand",
+)
 _ORPHAN = ("a service line (SV1) that belongs to no claim (CLM)", "check that the file was not cut or sorted")
 
 Extract: TypeAlias = tuple[Ints, pl.Series]
@@ -243,6 +247,7 @@ class _Found:
             self.faults += between(cut)
             self.markers += (replace(m, ordinal=m.ordinal + self.segments) for m in markers(cut, locator))
             self.segments += len(cut.ids)
+        self._add_strays(cut, locator, sets)
         if not any(each.kind == "837P" for each in sets):
             return
         extractor = Extractor(cut, sets)
@@ -272,6 +277,18 @@ class _Found:
         self.service_lines += len(loops.services)
         orphans = loops.services[loops.opened["claim"][loops.services] < 0]
         self.faults += (Fault("STR001", int(cut.start[i]), *_ORPHAN) for i in orphans)
+
+    def _add_strays(self, cut: Cut, locator: Locator, sets: list[Transaction]) -> None:
+        """Count the claims that no transaction set has as unreadable."""
+        outside = np.ones(len(cut.ids), np.bool_)
+        for each in sets:
+            outside[each.first : each.stop] = False
+        for ordinal in np.flatnonzero(outside & (cut.ids == packed("CLM"))).tolist():
+            place, claim_id = locator.segment(int(cut.start[ordinal])), cut.one(ordinal, 1) or None
+            self.problems.append(Problem("STR001", *_STRAY, place, claim_id))
+            self.unreadable.append(Unreadable(claim_id, place.line, _STRAY[0]))
+            self.claims += 1
+        self.service_lines += int(np.count_nonzero(outside & (cut.ids == packed("SV1"))))
 
 
 @dataclass(frozen=True)
@@ -351,7 +368,7 @@ def read(data: bytes | Slice, exact: Exact | None = None, delimiters: Delimiters
         locate=locator.place,
         compact_dates=True,
         problems=found.problems,
-        unreadable=found.unreadable,
+        unreadable=sorted(found.unreadable, key=lambda u: u.line),
         notes=list(found.notes),
         interchanges=[(key, place) for offset, key, place in found.interchanges if offset >= part.context],
         part=None

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
+import polars as pl
 from lsprotocol import types
 from pygls import uris
 from pygls.exceptions import JsonRpcException
@@ -93,7 +94,7 @@ class Server(LanguageServer):
         self.written: dict[str, str] = {}  # the pages of rules that are in it, by code
         self.writing = threading.Lock()
 
-    def report_server_error(self, error: Exception, source: Any) -> None:
+    def report_server_error(self, error: BaseException, source: Any) -> None:
         """Say that something failed; never the error's own text, which may quote a claim."""
         self.window_log_message(types.LogMessageParams(types.MessageType.Error, internal_error(error)))
 
@@ -172,7 +173,7 @@ class Server(LanguageServer):
                 self.window_show_message(types.ShowMessageParams(types.MessageType.Error, str(error)))
             held.settled.set()
             return False
-        except Exception as error:  # noqa: BLE001 - whatever is typed, the server goes on
+        except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 - whatever is typed, the server goes on
             self.report_server_error(error, None)
             held.kept = None
             held.settled.set()
