@@ -137,7 +137,7 @@ def _meant(paths: Sequence[str], stdin_filename: str) -> Iterator[Path | Opened]
         if path == "-":
             yield _standard_input(stdin_filename)
         else:
-            yield from _expand(path)
+            yield from expand(path)
 
 
 def in_order(each: Path | Opened) -> PurePath:
@@ -147,7 +147,7 @@ def in_order(each: Path | Opened) -> PurePath:
 
 def _standard_input(name: str) -> Source | SourceProblem:
     """All that comes, as long as it ends; what is large in a file without a name."""
-    sink = tempfile.SpooledTemporaryFile(LARGE)  # noqa: SIM115 - see `_kept`
+    sink = tempfile.SpooledTemporaryFile(LARGE)  # noqa: SIM115 - see `_unpacked`
     total = 0
     while piece := sys.stdin.buffer.read(_PIECE):
         total += len(piece)
@@ -155,21 +155,31 @@ def _standard_input(name: str) -> Source | SourceProblem:
             sink.close()
             return SourceProblem(name, f"refused: standard input goes on after {_MAX_UNPACKED >> 30} GB; name the file")
         sink.write(piece)
-    return _kept(name, sink, total, None) if total else SourceProblem(name, "standard input is empty")
+    return _unpacked(name, sink, total, None) if total else SourceProblem(name, "standard input is empty")
+
+
+def expand(path: str) -> Iterator[Path | SourceProblem | Skipped]:
+    """The files that one argument means."""
+    try:
+        yield from _expand(path)
+    except OSError as error:  # a folder above it that may not be entered, or a name that is too long
+        yield SourceProblem(path, why(error))
 
 
 def _expand(path: str) -> Iterator[Path | SourceProblem | Skipped]:
-    """The files that one argument means."""
     if not path:
         yield SourceProblem(path, "the name of a file is empty; a variable that was not set?")
         return
     given = Path(path)
     if given.is_dir():
-        files = []
-        for folder, folders, names in os.walk(given):
+        files: list[Path] = []
+        closed: list[OSError] = []
+        for folder, folders, names in os.walk(given, onerror=closed.append):
             folders[:] = sorted(d for d in folders if not d.startswith("."))
             files += [Path(folder, n) for n in names if n.lower().endswith(EXTENSIONS) and not n.startswith(".")]
-        if not files:
+        for error in closed:
+            yield SourceProblem(str(error.filename), why(error))
+        if not files and not closed:
             yield SourceProblem(path, f"no claim files in this folder; looked for {', '.join(EXTENSIONS)}")
         for each in sorted(files):
             if each.stem.endswith(_COPY) and each.with_stem(each.stem.removesuffix(_COPY)) in files:
@@ -233,8 +243,13 @@ def from_bytes(name: str, data: bytes, most: int) -> Iterator[Source | SourcePro
         yield Source(name, data)
 
 
-def _kept(name: str, sink: tempfile.SpooledTemporaryFile[bytes], size: int, damage: str | None) -> Source:
+def _unpacked(
+    name: str, sink: tempfile.SpooledTemporaryFile[bytes], size: int, damage: str | None
+) -> Source | SourceProblem:
     """What was unpacked: in memory, or where it is large in a file without a name."""
+    if damage and not size:
+        sink.close()
+        return SourceProblem(name, damage)
     if size > LARGE:
         return Source(name, damage=damage, file=sink)
     sink.seek(0)
@@ -246,7 +261,7 @@ def _gunzip(
     name: str, file: IO[bytes], size: int, spool: int = LARGE, most: int = _MAX_UNPACKED
 ) -> Source | SourceProblem:
     """All members, one after another, as far as they can be unpacked; more than `spool` bytes (0: none) on the disk."""
-    sink = tempfile.SpooledTemporaryFile(spool)  # noqa: SIM115 - see `_kept`
+    sink = tempfile.SpooledTemporaryFile(spool)  # noqa: SIM115 - see `_unpacked`
     at, total, damage, members = 0, 0, None, 1
     step, unpack = _PIECE, zlib.decompressobj(_GZIP)
     while at < size:
@@ -279,7 +294,7 @@ def _gunzip(
         damage = "it breaks off"
     if damage:
         damage = f"the archive is damaged after {total:,} unpacked bytes ({damage})"
-    return _kept(name, sink, total, damage) if total or not damage else SourceProblem(name, damage)
+    return _unpacked(name, sink, total, damage)
 
 
 def _after_zeros(file: IO[bytes], at: int) -> int:
@@ -317,7 +332,7 @@ def _unzip(
         if member.flag_bits & 1:
             yield SourceProblem(inner, "needs a password; claimlint does not take one: unpack it first")
             continue
-        sink = tempfile.SpooledTemporaryFile(spool)  # noqa: SIM115 - see `_kept`
+        sink = tempfile.SpooledTemporaryFile(spool)  # noqa: SIM115 - see `_unpacked`
         total, damage = 0, None
         try:
             with archive.open(member) as stream:
@@ -334,13 +349,13 @@ def _unzip(
             message = f"refused: unpacks to far more than an archive of claims does, or than {most >> 20} MB"
             yield SourceProblem(inner, message)
             return
-        yield _kept(inner, sink, total, damage) if total or not damage else SourceProblem(inner, damage)
+        yield _unpacked(inner, sink, total, damage)
 
 
 def total_size(paths: Sequence[str]) -> int:
     """Bytes of all files that the paths name, unpacked, about; of those that can be told beforehand."""
     total = 0
-    for each in (each for path in paths if path != "-" for each in _expand(path)):
+    for each in (each for path in paths if path != "-" for each in expand(path)):
         if isinstance(each, Path):
             with contextlib.suppress(OSError):  # told when it is opened
                 packed = each.suffix.lower() in (".gz", ".zip")
@@ -350,8 +365,13 @@ def total_size(paths: Sequence[str]) -> int:
 
 def is_input(path: Path, paths: Sequence[str]) -> bool:
     """Whether a file that is there is among those that the paths name."""
-    if not path.is_file():
+    try:
+        return path.is_file() and _is_input(path, paths)
+    except OSError:  # told when it is read or written
         return False
+
+
+def _is_input(path: Path, paths: Sequence[str]) -> bool:
     given = [Path(p) for argument in paths if argument != "-" for p in (argument, *glob.glob(argument))]  # noqa: PTH207
     above = {*Path(os.path.realpath(path)).parents}  # `resolve` raises for a loop of links
     inside = path.suffix.lower() in EXTENSIONS and any(Path(os.path.realpath(p)) in above for p in given)

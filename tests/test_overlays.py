@@ -84,6 +84,7 @@ def test_the_configuration_is_found_above_and_may_be_named(practice: Path) -> No
     assert "PAY401" not in codes(below, "--config", str(practice / "other.toml"))
 
 
+@pytest.mark.fault(114)
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -103,6 +104,7 @@ def test_a_mistake_in_the_configuration_is_named(practice: Path, text: str, said
     assert said in ran.stderr
 
 
+@pytest.mark.fault(116)
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [

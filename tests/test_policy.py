@@ -186,6 +186,7 @@ coverage = "covered"
 """
 
 
+@pytest.mark.fault(116)
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

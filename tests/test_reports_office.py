@@ -240,6 +240,7 @@ def test_an_empty_file_is_filled(tmp_path: Path) -> None:
     assert sheet_rows(out)
 
 
+@pytest.mark.fault(91)
 def test_text_from_claims_is_text_in_every_sheet(tmp_path: Path) -> None:
     out = tmp_path / "work.xlsx"
     assert check(hostile(tmp_path), "-o", out).returncode == 1

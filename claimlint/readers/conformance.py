@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from claimlint.quoting import MASK
 from claimlint.quoting import control as safe
@@ -21,6 +23,14 @@ from claimlint.readers.spans import Cut, Ints, packed
 _LAST_ELEMENT = {"NM1": 9, "N3": 2, "N4": 7, "DTP": 3, "LX": 1, "SBR": 9, "NTE": 2, "CLM": 20, "PRV": 3, "SV1": 15}
 # Segments without any element that has components; of REF it is the second.
 _SIMPLE = ("NM1", "N3", "N4", "DTP", "LX", "SBR", "NTE")
+_TAKE_OUT = "take the character out of the value, or write the file with other delimiters"
+_PROVIDERS = {"85": "billing", "82": "rendering", "DN": "referring", "DQ": "supervising", "77": "service facility"}
+_NAME = re.compile(rb"[A-Za-z][A-Za-z0-9]{1,2}")
+# Those of an 837P; any other is looked at by its form.
+_SEGMENTS = (
+    "ST BHT SE HL PRV CUR NM1 N2 N3 N4 REF PER SBR PAT DMG CLM DTP PWK CN1 AMT K3 NTE CR1 CR2 CR3 CRC HI HCP CAS OI "
+    "MOA LX SV1 SV5 QTY MEA PS1 LIN CTP SVD LQ FRM"
+)
 _LEVEL = {packed("20"): 20, packed("22"): 22, packed("23"): 23}
 
 
@@ -153,6 +163,14 @@ def hierarchy_faults(
         named = pl.Series(np.where(expected < 0, 0, expected))
         wrong = ((own.gather(named) != parent).to_numpy() | (expected < 0)) & (level > 20)
         wrong &= cut.start[hl] >= told[0]
+        numbers = own.cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
+        unordered = np.diff(numbers, prepend=-1) <= 0
+        unordered &= cut.start[hl] >= told[0]
+        for i in np.flatnonzero(unordered)[:1]:
+            message = (
+                f"HL01 of an HL segment is not a number above that of the HL before it: {own[int(i)] or 'nothing'!r}"
+            )
+            yield number, int(unordered.sum()) - 1, Fault("STR003", int(cut.start[hl[i]]), message, hint)
         for i in np.flatnonzero(wrong)[:1]:
             message = (
                 f"HL02 of HL {safe(own[int(i)])!r} names {safe(parent[int(i)] or 'nothing')!r} as its parent, which is "
@@ -197,20 +215,65 @@ def level_problems(found: Iterable[LevelProblem]) -> Iterator[tuple[int, Problem
         yield each.offset, replace(each.problem, message=each.problem.message + also)
 
 
+def _is_named(cut: Cut) -> NDArray[np.bool_]:
+    """Which segments begin with two or three letters or digits, the first a letter, and nothing more."""
+    start, end = cut.element(np.arange(len(cut.ids)), 0)
+    named = np.isin(cut.ids, [packed(name) for name in _SEGMENTS.split()])
+    for i in np.flatnonzero(~named):
+        named[i] = _NAME.fullmatch(cut.data, int(start[i]), int(end[i])) is not None
+    return named
+
+
+def _without_npi(cut: Cut, sets: list[Transaction], inside: NDArray[np.bool_]) -> list[int]:
+    """The NM1 segments of providers whose number is not qualified as an NPI, as 5010 wants it."""
+    inside = inside.copy()
+    for each in sets:
+        inside[each.first : each.stop] &= not each.version.startswith("004")  # there a tax id may stand
+    names = np.flatnonzero((cut.ids == packed("NM1")) & inside)
+    names = names[np.isin(cut.pack(cut.element(names, 1)), [packed(q) for q in _PROVIDERS])]
+    qualifier = cut.pack(cut.element(names, 8))
+    found: list[int] = names[(qualifier != 0) & (qualifier != packed("XX"))].tolist()
+    return found
+
+
+def _dates_apart(cut: Cut, inside: NDArray[np.bool_], claim_of: Ints) -> list[int]:
+    """The dates of service that claims have themselves, where a line of theirs has another."""
+    dates = np.flatnonzero((cut.ids == packed("DTP")) & inside & (claim_of >= 0))
+    dates = dates[cut.pack(cut.element(dates, 1)) == packed("472")]
+    at = np.arange(len(cut.ids))
+    in_line = np.maximum.accumulate(np.where(np.isin(cut.ids, [packed("LX"), packed("SV1")]), at, -1)) > claim_of
+    found = []
+    for own in dates[~in_line[dates]].tolist():
+        lines = dates[in_line[dates] & (claim_of[dates] == claim_of[own])]
+        if any(cut.one(line, 3) != cut.one(own, 3) for line in lines.tolist()):
+            found.append(own)
+    return found
+
+
 def element_faults(cut: Cut, sets: list[Transaction], claim_of: Ints) -> Iterator[Fault]:
     """Elements that 837P does not use: mostly a value has a delimiter in it and pushes the rest along.
 
     `claim_of` is the ordinal of the CLM that each segment stands below, -1 for none.
     """
 
-    def fault(segment: int, message: str) -> Fault:
-        hint = "take the character out of the value, or write the file with other delimiters"
+    def fault(segment: int, message: str, hint: str = _TAKE_OUT) -> Fault:
         claim = int(claim_of[segment])
         return Fault("STR001", int(cut.start[segment]), message, hint, cut.one(claim, 1) if claim >= 0 else None)
 
     inside = np.zeros(len(cut.ids), np.bool_)
     for each in sets:
         inside[each.first : each.stop] = each.kind == "837P"
+    for segment in np.flatnonzero(inside & ~_is_named(cut)).tolist():
+        yield fault(
+            segment, "what stands here has no name of a segment: a segment terminator may stand in the value before it"
+        )
+    for segment in _without_npi(cut, sets, inside):
+        whose = _PROVIDERS[cut.one(segment, 1).upper()]
+        message = f"NM108 of the {whose} provider is not XX, so what stands in NM109 is not said to be an NPI"
+        yield fault(segment, message, "write XX in NM108 and the NPI in NM109; a tax id goes to REF*EI")
+    for segment in _dates_apart(cut, inside, claim_of):
+        message = "the claim has a date of service of its own (DTP*472 before LX), and its lines have others"
+        yield fault(segment, message, "the lines' dates were taken; take this one out, which 837P does not use")
     for name, last in (*_LAST_ELEMENT.items(), ("REF", 3)):
         segments = np.flatnonzero((cut.ids == packed(name)) & inside)
         beyond = range(3, 4) if name == "REF" else range(last + 1, last + 4)
@@ -218,7 +281,7 @@ def element_faults(cut: Cut, sets: list[Transaction], claim_of: Ints) -> Iterato
         for number in beyond:
             start, end = cut.element(segments, number)
             extra |= end > start
-        for segment in segments[extra]:
+        for segment in segments[extra].tolist():
             yield fault(
                 segment,
                 f"{name}{beyond[0]:02d} or a later element is filled, which 837P does not use: an element separator "
@@ -227,5 +290,5 @@ def element_faults(cut: Cut, sets: list[Transaction], claim_of: Ints) -> Iterato
     for name in (*_SIMPLE, "REF"):
         segments = np.flatnonzero((cut.ids == packed(name)) & inside)
         spans = cut.element(segments, 2) if name == "REF" else (cut.start[segments], cut.end[segments])
-        for segment in segments[cut.components(spans) > 1]:
+        for segment in segments[cut.components(spans) > 1].tolist():
             yield fault(segment, f"{name} has a component separator in a value, where receivers cut it off")

@@ -114,7 +114,7 @@ def assign(
     lists = {c.name for c in columns if c.kind in LIST_KINDS}
     numbered: dict[str, dict[int, int]] = {}
     plain: dict[str, list[int]] = {}
-    unused, seconds = [], []
+    unused, seconds, blank = [], [], []
     for i, key in enumerate(keys):
         family = None if key in own else _family(key, columns)
         # `ICD10` is the whole list, unless it follows `ICD9` or stands beside `ICD1`.
@@ -128,6 +128,8 @@ def assign(
             plain.setdefault(aliases[key], []).append(i)
         elif key or names[i]:
             unused.append(names[i])
+        else:
+            blank.append(str(i + 1))
     cells: dict[str, tuple[int, ...]] = {}
     for column in columns:
         name = column.name
@@ -158,6 +160,8 @@ def assign(
     ]
     if unused:
         notes.append(f"headings not used: {_few(unused)}")
+    if blank:
+        notes.append(f"cells without a heading not used: {_few(blank)}")
     return Headings(names, cells, tuple(notes), tuple(unused))
 
 

@@ -54,6 +54,11 @@ _STRAY = (
     "a claim outside of any transaction set (ST to SE), so it is not checked",
     "check that the file was not cut or put together by hand",
 )
+_BILLING_TOWN = At("2010AA", "N4", (), 3, 0, 0)
+_SHORT_ZIP = (
+    "the ZIP code of a billing provider (N403) has not nine digits, as an 837P wants it: some clearinghouses refuse "
+    "that, others fill it up with 0000"
+)
 _ORPHAN = ("a service line (SV1) that belongs to no claim (CLM)", "check that the file was not cut or sorted")
 
 Extract: TypeAlias = tuple[Ints, pl.Series]
@@ -261,6 +266,8 @@ class _Found:
             sender, receiver, control = (cut.one(int(isa), n).strip() for n in (6, 8, 13))
             key = f"{control} from {sender} to {receiver}"
             self.interchanges.append((int(cut.start[isa]), key, locator.segment(int(cut.start[isa]))))
+        if _short_zip(cut, extractor.candidates(_BILLING_TOWN)[1]):
+            self.notes[_SHORT_ZIP] = None
         frame = extractor.frame()
         reasons = dict.fromkeys(extractor.unread.tolist(), _BAD_HI) | dict.fromkeys(
             _incomplete(sets[:-1] if goes_on else sets, loops), _CUT_OFF
@@ -408,6 +415,13 @@ def finish(reads: Sequence[Read]) -> list[Problem]:
         levels += [replace(level, number=level.number + sets) for level in part.levels]
         sets += part.sets
     return [problem for _, problem in (*control_problems(envelope), *level_problems(levels))]
+
+
+def _short_zip(cut: Cut, towns: Ints) -> bool:
+    """Whether an N4 in the United States has no ZIP code of nine digits."""
+    zips, countries = (cut.text(cut.element(towns, number)) for number in (3, 4))
+    short = ~zips.str.contains("^[0-9]{9}$").fill_null(False)
+    return bool((short & (countries.is_null() | (countries == "US"))).any())
 
 
 def _incomplete(sets: list[Transaction], loops: Loops) -> list[int]:
