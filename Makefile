@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-spark docs quality reliability bench clean
+.PHONY: demo test test-spark test-editors test-locked test-lowest docs quality reliability cases bench lock sbom clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -29,6 +29,10 @@ test-spark: .venv/installed-dev
 	$(BIN)/pip install --quiet --editable '.[spark]'
 	$(BIN)/pytest tests/test_spark.py
 
+# The extension for VS Code: its tests and its package. It needs Node.js 20 or later, and the registry of npm.
+test-editors: .venv/installed-dev
+	cd editors/vscode && npm ci && npm run check && CLAIMLINT=$(CURDIR)/$(BIN)/claimlint npm test && npm run package
+
 .venv/installed-docs: .venv/installed-dev
 	$(BIN)/pip install --quiet --editable '.[docs]'
 	touch $@
@@ -48,9 +52,45 @@ quality: .venv/installed-dev
 reliability: .venv/installed-dev
 	$(BIN)/python -m tests.reliability
 
+# The conformance cases, from the examples of the rules: tests/cases/.
+cases: .venv/installed-dev
+	$(BIN)/python -m tests.make_cases
+
 # Speed and memory as ratios, into docs/performance.md. It takes some minutes; `--big` is asked for by hand.
 bench: .venv/installed
 	$(BIN)/python -m bench.ratios
+
+.venv/installed-release: .venv/installed-dev
+	$(BIN)/pip install --quiet --editable '.[release]'
+	touch $@
+
+# The versions and hashes that a release is tested with, for every platform and each Python from 3.11 on.
+LOCK := tests/requirements.lock
+lock: .venv/installed-release
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	  --extra dev --extra docs --custom-compile-command "make lock" --output-file $(LOCK) pyproject.toml
+
+# The tests with exactly what the lock names; pip refuses a file whose hash is another.
+test-locked:
+	$(PYTHON) -m venv --clear build/locked
+	build/locked/bin/pip install --quiet --require-hashes --requirement $(LOCK)
+	build/locked/bin/pip install --quiet --no-deps --no-build-isolation --editable .
+	build/locked/bin/pytest -n auto
+
+# The heart of the tests with the lowest versions that pyproject.toml allows, of what claimlint itself needs.
+test-lowest: .venv/installed-release
+	$(BIN)/uv venv --quiet --clear --python $(PYTHON) build/lowest
+	$(BIN)/uv pip install --quiet --python build/lowest --resolution lowest-direct --editable '.[server,ui]'
+	$(BIN)/uv pip install --quiet --python build/lowest hypothesis jsonschema junitparser pytest pytest-lsp pytest-xdist
+	build/lowest/bin/python -m pytest -n auto $(addprefix tests/test_,$(addsuffix .py,api cli completion config \
+	  conformance csv fix reports_machine rules samples server x12 xml))
+
+# What a release is built of, with licences, as CycloneDX: build/sbom.cdx.json
+sbom: .venv/installed-release
+	$(BIN)/uv venv --quiet --clear --python $(PYTHON) build/runtime
+	$(BIN)/uv pip install --quiet --python build/runtime --constraint $(LOCK) '.[server,ui]'
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file build/sbom.cdx.json \
+	  build/runtime
 
 clean:
 	rm -rf .venv .bench-venv build dist

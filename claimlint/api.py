@@ -104,9 +104,9 @@ class Report:
     def write(self, path: str | os.PathLike[str], form: str | None = None) -> None:
         """Write the report to a file, whole or not at all; the format is that of the file's name if none is given.
 
-        Raises ClaimlintError for a format that there is not, OSError where the file cannot be written.
+        Raises ClaimlintError for a format that there is not, or where the file cannot be written.
         """
-        from claimlint.cli_common import replace_file
+        from claimlint.files import replace_file
 
         target = Path(path)
         form = form or reports.ENDINGS.get(target.suffix.lower())
@@ -196,7 +196,9 @@ def check(
     given = {kind: of_file.get(kind) if each is None else each for kind, each in given.items()}
     read = registers_of({kind: _register(kind, each) for kind, each in given.items() if each is not None})
     many = [claims] if isinstance(claims, str | bytes | os.PathLike) or _is_frame(claims) else cast("list[Any]", claims)
-    found = chain.from_iterable(_sources(each, name, options) for each in many)
+    paths = [os.fspath(each) for each in many if isinstance(each, str | os.PathLike)]
+    others = (_sources(each, name) for each in many if not isinstance(each, str | os.PathLike))
+    found = chain(engine.claim_files(paths, options), chain.from_iterable(others))
     return Report(engine.check_sources(found, options, given=read))
 
 
@@ -205,12 +207,13 @@ def _many(given: Any) -> Sequence[Any]:
     return [given] if isinstance(given, str | os.PathLike) else given
 
 
-def _sources(claims: Any, name: str, options: Options) -> Iterable[Opened]:
+def _sources(claims: Any, name: str) -> Iterable[Opened]:
+    """What bytes or a frame hold. Raises TypeError for what is neither."""
     if isinstance(claims, bytes):
         return from_bytes(name, claims, _UNPACKED)
     if _is_frame(claims):
         return [Source(name, _csv(claims))]
-    return engine.claim_files([os.fspath(claims)], options)
+    raise TypeError(f"expected str, bytes, os.PathLike or a frame, not {type(claims).__name__}")
 
 
 def _register(kind: str, given: Any) -> Source:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import errno
 import functools
-import os
 import re
-import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +19,7 @@ _MADE = ("state",)  # files that a run may make
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def internal_error(error: Exception) -> str:
+def internal_error(error: BaseException) -> str:
     """What to say of a fault of ours. The exception's own text may quote a claim, so it is not in it."""
     frame = error.__traceback__
     while frame and frame.tb_next:
@@ -31,7 +28,16 @@ def internal_error(error: Exception) -> str:
     return f"internal error ({type(error).__name__} in {where}); please report it with the version and this line"
 
 
-class Date(click.ParamType[dt.date]):
+def printable(message: str) -> str:
+    """A message as it may go to a terminal: names of files and headings in it may hold what a terminal would obey."""
+    if "".join(message.split("\n")).isprintable() and message.isascii():
+        return message
+    from claimlint.readers import shown  # Polars is not needed to say that an option is wrong
+
+    return "\n".join(map(shown, message.split("\n")))
+
+
+class Date(click.ParamType):  # type: ignore[type-arg] # a parameter only since click 8.4
     """A day."""
 
     name = "YYYY-MM-DD"
@@ -44,7 +50,7 @@ class Date(click.ParamType[dt.date]):
             self.fail(f"{value!r} is not a date such as 2026-02-02", param, ctx)
 
 
-class Size(click.ParamType[int]):
+class Size(click.ParamType):  # type: ignore[type-arg] # a parameter only since click 8.4
     """How large a file is to be."""
 
     name = "SIZE"
@@ -57,7 +63,7 @@ class Size(click.ParamType[int]):
         return int(float(found[1]) * {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}[found[2]])
 
 
-class Share(click.ParamType[tuple[str, float]]):
+class Share(click.ParamType):  # type: ignore[type-arg] # a parameter only since click 8.4
     """A rule and a share of claims."""
 
     name = "RULE=SHARE"
@@ -133,23 +139,6 @@ def _use_rules(told: Config, *, plugins: bool) -> None:
         from claimlint import own
 
         rules.use(own.rules_of(told.rules), plugins=plugins)
-
-
-def replace_file(path: Path, pieces: Iterable[bytes], mode: int) -> None:
-    """Write a file whole or not at all."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path.parent))
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.writelines(pieces)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(mode)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def find_rules(selector: str) -> list[Rule]:

@@ -357,8 +357,10 @@ def _known(where: str, key: str, keys: Any, prefix: str) -> None:
 
 
 def quoted(text: str) -> str:
-    """A text as TOML has it."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    """A text as TOML has it; what no terminal is to be sent is spelled out."""
+    return "".join(
+        c if c == " " or c.isprintable() else f"\\U{ord(c):08x}" for c in json.dumps(text, ensure_ascii=False)
+    )
 
 
 def schema() -> dict[str, Any]:

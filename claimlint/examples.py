@@ -238,7 +238,7 @@ def _fill(example: Example, lines: list[list[tuple[str, str]]]) -> None:
             ("auth", AUTHORIZATION, ("authorization_number",)),
             ("doc", DOCUMENTATION, ("member_id", "service_date")),
         ):
-            made = {k: _own(v, row) for k, v in base.items()}
+            made = {k: own_value(v, row) for k, v in base.items()}
             wanted = made | overlays[register]
             # A session belongs to the line's own member and date, whatever its row says of them.
             key = tuple(str((wanted if register == "auth" else made)[k]) for k in keys)
@@ -252,7 +252,7 @@ def _fill(example: Example, lines: list[list[tuple[str, str]]]) -> None:
     _number(example.rows, [{name for name, _ in pairs} for pairs in lines])
 
 
-def _own(value: str | list[str], row: Values) -> str | list[str]:
+def own_value(value: str | list[str], row: Values) -> str | list[str]:
     """A register's value; what stands in braces is the line's own."""
     return re.sub(r"\{(\w+)\}", lambda m: str(row[m[1]]), value) if isinstance(value, str) else value
 

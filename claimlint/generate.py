@@ -14,7 +14,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -321,40 +321,60 @@ def _size(example: Example) -> int:
 
 def _defect(batch: Batch, code: str, example: Example, patient: int) -> None:
     """An example's claims under claim ids, an authorization and patients of their own."""
-    clinic = npi(patient % 40)
+    own = under_own_names(example, patient, npi(patient % 40))
+    batch.rows += own.rows
+    batch.authorizations += own.authorizations
+    batch.documentation += own.documentation
+    batch.defects.update(dict.fromkeys((str(row["claim_id"]) for row in own.rows), code))
+    batch.claims += _size(example)
+
+
+def under_own_names(example: Example, patient: int, clinic: str, prefix: str = "") -> Example:
+    """An example with claim ids, an authorization and patients of its own, so that others may stand beside it.
+
+    `patient` numbers its first patient; the claim ids begin with `prefix`, or else with that number.
+    """
     several = len({str(row["member_id"]) for row in example.rows}) > 1
     people: dict[tuple[str, ...], Values] = {}
     ids: dict[str, str] = {}
+    number = f"PA2026{patient:08d}"
 
     def renamed(row: Values) -> Values:
         who = tuple(str(row.get(k, "")) for k in _PERSON)
         if who not in people:
-            medicare = row.get("claim_filing_indicator") == "MB"
+            of_medicare = _preset("medicare")["member_id"]
+            medicare = row.get("claim_filing_indicator") == "MB" or row["member_id"] == of_medicare
             fresh = _person(patient, medicare=medicare) | {"patient_first_name": f"PAT{len(people) or ''}"}
             # A member id of the example's own may be what is wrong, unless it is there to tell two patients apart.
-            usual = row["member_id"] in (BASE["member_id"], _preset("medicare")["member_id"]) or several
+            usual = row["member_id"] in (BASE["member_id"], of_medicare) or several
             fresh["member_id"] = f"{fresh['member_id']}{len(people) or ''}" if usual else row["member_id"]
             fresh["patient_birth_date"] = row["patient_birth_date"]
             people[who] = {k: v for k, v in fresh.items() if row.get(k)}
         claim = str(row["claim_id"])
-        ids.setdefault(claim, f"D{patient}-{len(ids)}" if claim else "")
+        ids.setdefault(claim, f"{prefix or f'D{patient}'}-{len(ids)}" if claim else "")
         own: Values = {"claim_id": ids[claim]}
         if row["billing_npi"] == BASE["billing_npi"]:
             own["billing_npi"] = clinic
         if row["prior_authorization"] == BASE["prior_authorization"]:
-            own["prior_authorization"] = f"PA2026{patient:08d}"
+            own["prior_authorization"] = number
+        elif row["prior_authorization"] == row["member_id"]:
+            own["prior_authorization"] = people[who]["member_id"]
         return row | people[who] | own
 
-    members = {str(row["member_id"]): renamed(row)["member_id"] for row in example.rows}
-    batch.rows += [renamed(row) for row in example.rows]
+    rows = [renamed(row) for row in example.rows]
+    members = {str(old["member_id"]): new["member_id"] for old, new in zip(example.rows, rows, strict=True)}
+
+    def of_member(row: Values) -> Values:
+        member, dash, suffix = str(row["member_id"]).partition("-")
+        return row | {"member_id": f"{members.get(member, member)}{dash}{suffix}"}
+
+    authorizations = []
     for row in example.authorizations:
-        own: Values = {"member_id": members.get(str(row["member_id"]), row["member_id"])}
+        own = of_member(row)
         if row["authorization_number"] == AUTHORIZATION["authorization_number"]:
-            own["authorization_number"] = f"PA2026{patient:08d}"
+            own["authorization_number"] = number
         if row["billing_npi"] == BASE["billing_npi"]:
             own["billing_npi"] = clinic
-        batch.authorizations.append(row | own)
-    for row in example.documentation:
-        batch.documentation.append(row | {"member_id": members.get(str(row["member_id"]), row["member_id"])})
-    batch.defects.update(dict.fromkeys(ids.values(), code))
-    batch.claims += _size(example)
+        authorizations.append(own)
+    documentation = [of_member(row) for row in example.documentation]
+    return replace(example, rows=rows, authorizations=authorizations, documentation=documentation)

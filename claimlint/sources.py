@@ -28,6 +28,7 @@ _PACKED = 8  # how much larger claims are than packed, about
 _OFFICE = {"[Content_Types].xml", "mimetype"}
 # Unpacked data beyond this is refused: no claim file compresses 200 to 1, archives made to do harm do.
 _MAX_RATIO, _RATIO_FROM, _MAX_UNPACKED, _MAX_MEMBERS = 200, 10 << 20, 4 << 30, 10_000
+_MAX_GZIP_MEMBERS = 100_000  # bgzip makes one of each 64 KB
 
 
 LARGE = 16 << 20  # bytes of a file that is not to be held in memory as a whole
@@ -105,32 +106,56 @@ Opened: TypeAlias = Source | SourceProblem | Skipped
 
 
 def sources(paths: Sequence[str], stdin_filename: str, skip: Sequence[Path]) -> Iterator[Opened]:
-    """Every file named by the paths, in a settled order and once each, without those in `skip`."""
+    """Every file named by the paths, in the order of their names and once each, without those in `skip`.
+
+    What is found must not rest on the order in which files are given: of two claims at odds the later one is told.
+    """
     held = 0
     seen = {(s.st_dev, s.st_ino) for p in skip if p.exists() for s in [p.stat()]}
+    for each in sorted(_meant(paths, stdin_filename), key=in_order):
+        if isinstance(each, Source | SourceProblem | Skipped):
+            yield each
+            continue
+        try:
+            status = each.stat()
+        except OSError as error:
+            yield SourceProblem(_name(each), why(error))
+            continue
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        if not stat.S_ISREG(status.st_mode):
+            yield SourceProblem(_name(each), "not a regular file (a pipe, socket or device); give it as -")
+            continue
+        for source in _open(each, LARGE if held < MANY else 0):
+            held += source.size if isinstance(source, Source) and not source.is_large else 0
+            yield source
+
+
+def _meant(paths: Sequence[str], stdin_filename: str) -> Iterator[Path | Opened]:
     for path in paths:
         if path == "-":
-            data = sys.stdin.buffer.read()
-            yield Source(stdin_filename, data) if data else SourceProblem(stdin_filename, "standard input is empty")
-            continue
-        for each in expand(path):
-            if isinstance(each, SourceProblem | Skipped):
-                yield each
-                continue
-            try:
-                status = each.stat()
-            except OSError as error:
-                yield SourceProblem(_name(each), _why(error))
-                continue
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            if not stat.S_ISREG(status.st_mode):
-                yield SourceProblem(_name(each), "not a regular file (a pipe, socket or device); give it as -")
-                continue
-            for source in _open(each, LARGE if held < MANY else 0):
-                held += source.size if isinstance(source, Source) and not source.is_large else 0
-                yield source
+            yield _standard_input(stdin_filename)
+        else:
+            yield from expand(path)
+
+
+def in_order(each: Path | Opened) -> PurePath:
+    """What files are sorted by before they are read: their names."""
+    return each if isinstance(each, Path) else PurePath(each.name)
+
+
+def _standard_input(name: str) -> Source | SourceProblem:
+    """All that comes, as long as it ends; what is large in a file without a name."""
+    sink = tempfile.SpooledTemporaryFile(LARGE)  # noqa: SIM115 - see `_unpacked`
+    total = 0
+    while piece := sys.stdin.buffer.read(_PIECE):
+        total += len(piece)
+        if total > _MAX_UNPACKED:
+            sink.close()
+            return SourceProblem(name, f"refused: standard input goes on after {_MAX_UNPACKED >> 30} GB; name the file")
+        sink.write(piece)
+    return _unpacked(name, sink, total, None) if total else SourceProblem(name, "standard input is empty")
 
 
 def expand(path: str) -> Iterator[Path | SourceProblem | Skipped]:
@@ -138,7 +163,7 @@ def expand(path: str) -> Iterator[Path | SourceProblem | Skipped]:
     try:
         yield from _expand(path)
     except OSError as error:  # a folder above it that may not be entered, or a name that is too long
-        yield SourceProblem(path, _why(error))
+        yield SourceProblem(path, why(error))
 
 
 def _expand(path: str) -> Iterator[Path | SourceProblem | Skipped]:
@@ -153,7 +178,7 @@ def _expand(path: str) -> Iterator[Path | SourceProblem | Skipped]:
             folders[:] = sorted(d for d in folders if not d.startswith("."))
             files += [Path(folder, n) for n in names if n.lower().endswith(EXTENSIONS) and not n.startswith(".")]
         for error in closed:
-            yield SourceProblem(str(error.filename), _why(error))
+            yield SourceProblem(str(error.filename), why(error))
         if not files and not closed:
             yield SourceProblem(path, f"no claim files in this folder; looked for {', '.join(EXTENSIONS)}")
         for each in sorted(files):
@@ -185,13 +210,16 @@ def _open(path: Path, most: int) -> Iterator[Source | SourceProblem]:
             if begin == b"PK\x03\x04":
                 yield from _unzip(name, file, before.st_size)
                 return
+        if begin and not before.st_size:
+            yield SourceProblem(name, "not a file of a disk (its size is not told); give it as -")
+            return
         if before.st_size > most:
             yield Source(name, path=path)
             return
         data = path.read_bytes()
         after = path.stat()
     except OSError as error:
-        yield SourceProblem(name, _why(error))
+        yield SourceProblem(name, why(error))
         return
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         yield SourceProblem(name, CHANGED)
@@ -234,7 +262,7 @@ def _gunzip(
 ) -> Source | SourceProblem:
     """All members, one after another, as far as they can be unpacked; more than `spool` bytes (0: none) on the disk."""
     sink = tempfile.SpooledTemporaryFile(spool)  # noqa: SIM115 - see `_unpacked`
-    at, total, damage = 0, 0, None
+    at, total, damage, members = 0, 0, None, 1
     step, unpack = _PIECE, zlib.decompressobj(_GZIP)
     while at < size:
         before = unpack.copy() if step > 1 else unpack
@@ -255,15 +283,28 @@ def _gunzip(
             return SourceProblem(name, f"refused: unpacks to more than {total >> 20} MB from {size} bytes")
         at += len(packed) - len(unpack.unused_data)
         if unpack.eof:
-            file.seek(at)
-            if not file.read().strip(b"\0"):
-                break
-            unpack = zlib.decompressobj(_GZIP)
+            at = _after_zeros(file, at)
+            members += 1
+            if members > _MAX_GZIP_MEMBERS:
+                sink.close()
+                return SourceProblem(name, f"refused: more than {_MAX_GZIP_MEMBERS:,} members")
+            if at < size:
+                unpack = zlib.decompressobj(_GZIP)
     if not damage and not unpack.eof:
         damage = "it breaks off"
     if damage:
         damage = f"the archive is damaged after {total:,} unpacked bytes ({damage})"
     return _unpacked(name, sink, total, damage)
+
+
+def _after_zeros(file: IO[bytes], at: int) -> int:
+    """The offset of the next byte that is not zero, which tapes fill up with; or of the end."""
+    file.seek(at)
+    while piece := file.read(_PIECE):
+        if left := piece.lstrip(b"\0"):
+            return at + len(piece) - len(left)
+        at += len(piece)
+    return at
 
 
 def _unzip(
@@ -299,7 +340,9 @@ def _unzip(
                     sink.write(part)
                     total += len(part)
                     budget -= len(part)
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as error:
+        except OSError as error:
+            damage = why(error)
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
             damage = f"the archive is damaged or not supported: {error}"
         if budget < 0:
             sink.close()
@@ -330,7 +373,8 @@ def is_input(path: Path, paths: Sequence[str]) -> bool:
 
 def _is_input(path: Path, paths: Sequence[str]) -> bool:
     given = [Path(p) for argument in paths if argument != "-" for p in (argument, *glob.glob(argument))]  # noqa: PTH207
-    inside = path.suffix.lower() in EXTENSIONS and any(p.resolve() in path.resolve().parents for p in given)
+    above = {*Path(os.path.realpath(path)).parents}  # `resolve` raises for a loop of links
+    inside = path.suffix.lower() in EXTENSIONS and any(Path(os.path.realpath(p)) in above for p in given)
     return inside or any(p.exists() and path.samefile(p) for p in given)
 
 
@@ -353,5 +397,6 @@ def _name(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _why(error: OSError) -> str:
+def why(error: OSError) -> str:
+    """What to say of a file that cannot be read."""
     return f"cannot be read: {error.strerror or error}"

@@ -18,7 +18,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -111,7 +111,7 @@ def lint(
         found = session.read.format("binaryFile").option("recursiveFileLookup", "true").load(list(claims))
     else:
         found = _as_files(claims, job.parts).persist()
-    names = sorted(row.path for row in found.select("path").collect())
+    names = sorted((row.path for row in found.select("path").collect()), key=PurePath)  # as `sources` has them
     if not names:
         raise NoFiles(f"no files in {', '.join(claims)}" if isinstance(claims, Sequence) else "the table has no rows")
     number = session.createDataFrame(list(enumerate(names)), "file_no int, path string")
@@ -261,11 +261,12 @@ def _joint_linter(job: _Job, known: dict[int, _File]) -> Any:
 
 def _placer(job: _Job, known: dict[int, _File]) -> Any:
     """Places what was found in a file."""
-    repeated = repeated_interchanges(_reads(known).values())
+    repeated = repeated_interchanges(_reads(known))
 
     def run(hits: pa.Table, files: pa.Table) -> pa.Table:
         job.begin()
-        file = known[files["file_no"][0].as_py()]
+        number = files["file_no"][0].as_py()
+        file = known[number]
         every, wanted = rules.all_rules(), {rule.code for rule in job.rules()}
         scope, as_of, chosen = job.options.scope, job.options.as_of, job.options.rules
         if file.failed:
@@ -273,7 +274,7 @@ def _placer(job: _Job, known: dict[int, _File]) -> Any:
             return _rows(FINDINGS, [_record(each) for each in told])
         made = read_bytes(files["content"][0].as_py(), file.name, job.options)
         assert isinstance(made, Read)
-        problems: list[Problem] = [*made.problems, *repeated.get(file.name, ())]
+        problems: list[Problem] = [*made.problems, *repeated.get(number, ())]
         of_readers = of_reader(file.name, (p for p in problems if p.code in wanted), every)
         found = scope.told_of_readers(of_readers, file.name, as_of, chosen)[0]
         rows = (row for each in hits["payload"].to_pylist() for row in unpacked(each))

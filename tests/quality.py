@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from claimlint.examples import FORMS, Form, parse, run
+from claimlint.examples import FORMS, Example, Form, parse, run
 from claimlint.generate import PAYERS
 from claimlint.rules import all_rules
 
@@ -32,18 +32,22 @@ class Scenario:
     fires: frozenset[str]
     damage: tuple[tuple[str, str], ...] = ()
 
-    def found(self) -> frozenset[str]:
-        """The rules that fire."""
+    def example(self) -> Example:
+        """It as an example."""
         # What the scenario says of a column comes after, and so before, what its payer's preset says.
         block = "\n".join(f"    {PAYERS[self.payer]} {line}" for line in self.lines)
         (example,) = parse(f"Flagged:\n{block}")
         example.damage.extend(self.damage)
-        return frozenset(f.code for f in run(example, self.form).findings)
+        return example
+
+    def found(self) -> frozenset[str]:
+        """The rules that fire."""
+        return frozenset(f.code for f in run(self.example(), self.form).findings)
 
 
-def scenarios() -> Iterator[Scenario]:
+def scenarios(files: str = "*.toml") -> Iterator[Scenario]:
     """Every scenario; each payer of one is a scenario of its own, in the next of the formats that can carry it."""
-    for path in sorted(FOLDER.glob("*.toml")):
+    for path in sorted(FOLDER.glob(files)):
         turn = 0
         for entry in tomllib.loads(path.read_text(encoding="utf-8"))["scenario"]:
             forms = entry.get("forms", FORMS)

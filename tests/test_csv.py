@@ -261,7 +261,7 @@ def test_numbered_headings_make_one_list(headings: str, column: str, cells: str,
 def test_joined_cells(heading: str, column: str, cell: str, items: list[str] | None) -> None:
     made = _read(f"Claim #,CPT,DOS,Charge,{heading},Zzz\nC1,97012,01/05/2026,65,{cell},\n")
     assert _column(made, column) == [items]
-    place = [_at(made, 0, column, i) for i in range(len(items or []))]
+    place = [_at(made, 0, column, i, phi=True) for i in range(len(items or []))]
     assert [_marked(p) for p in place] == (items or [])
 
 
@@ -292,7 +292,7 @@ def test_eleven_and_twelve_are_one_pointer_where_there_are_so_many_diagnoses() -
 def test_modifiers_behind_the_procedure(cell: str, code: str, modifiers: list[str]) -> None:
     made = _read(f"Claim #,CPT,DOS,Charge,Mod1\nC1,{cell},01/05/2026,65,XU\n")
     assert (_column(made, "procedure"), _column(made, "modifiers")) == ([code], [modifiers])
-    assert _marked(_at(made, 0, "procedure")) == code
+    assert _marked(_at(made, 0, "procedure", phi=True)) == code
     assert [_marked(_at(made, 0, "modifiers", i)) for i in range(len(modifiers))] == modifiers
     alone = _read(f"Claim #,CPT,DOS,Charge\nC1,{cell},01/05/2026,65\n")
     assert ("modifiers" in alone.columns) == (len(modifiers) > 1)

@@ -18,7 +18,9 @@ from tests.docpages import DOCS, ROOT
 EXAMPLES = DOCS / "examples"
 LINKED = [
     ROOT / "README.md",
+    ROOT / "SECURITY.md",
     ROOT / "samples" / "README.md",
+    ROOT / "tests" / "cases" / "README.md",
     *sorted(ROOT.glob("codesets/**/*.md")),
     *DOCS.rglob("*.md"),
 ]

@@ -532,8 +532,8 @@ def test_five_thousand_claims_in_a_transaction_set() -> None:
         (66, "CLM*A*90*", "CLM*A**", "STR004", "the claim has no total charge"),
         (67, "CLM*A*90***11:B:1", "CLM*A*90***11:B:7", "STR011", "payer claim control number is missing"),
         (67, "CLM*A*90***11:B:1", "CLM*A*90***11:B:8", "STR011", "payer claim control number is missing"),
-        (68, "XX*1000000335", "XX*100000033", "STR006", "billing provider: 100000033 is not an NPI"),
-        (68, "XX*1000000228", "XX*9999999999", "STR006", "rendering provider: 9999999999 is not an NPI"),
+        (68, "XX*1000000335", "XX*100000033", "STR006", "billing provider: ••• is not an NPI"),
+        (68, "XX*1000000228", "XX*9999999999", "STR006", "rendering provider: ••• is not an NPI"),
         (68, "XX*1000000335", "24*1000000335", "STR001", "NM108 of the billing provider is not XX"),
         (68, "XX*1000000335", "XX*10000003350", "STR006", "billing provider"),
         (68, "XX*1000000111", "XX*1000000112", "STR006", "referring provider"),
@@ -554,6 +554,26 @@ def test_amounts_are_exact_cents(amount: str) -> None:
     data = PLAIN.replace("CLM*A*90*", f"CLM*A*{amount}*").replace("*90*UN", "*65*UN", 1)
     wrong = [m for m in told(data) if m[0] in ("STR007", "STR008")]
     assert bool(wrong) == (amount == "+65"), wrong
+
+
+@pytest.mark.parametrize(
+    ("data", "checked"),
+    [
+        (PLAIN.replace("CLM*B*", "SE*9*0001~\nCLM*B*"), 1),
+        (PLAIN.replace("GE*", "CLM*D*90~\nSV1*HC:97110~\nGE*"), 3),
+        (PLAIN + text("D").replace("ST*837", "SQ*837").replace("000000001", "000000002"), 3),
+    ],
+    ids=["SE in the middle", "after SE", "ST that is none"],
+)
+def test_a_claim_outside_of_a_transaction_set_is_told_and_counted(data: str, checked: int) -> None:
+    report = linted(data)
+    lost = [u for _, u in report.unreadable]
+    assert (report.summary["claims_read"], report.summary["claims_checked"]) == (data.count("CLM*"), checked)
+    assert report.summary["service_lines"] == data.count("SV1*")
+    assert [u.claim_id for u in lost] == re.findall(r"CLM\*(\w)", data)[checked:]
+    assert [u.line for u in lost] == [
+        f.place.line for f in report.findings if "outside of any transaction" in f.message
+    ]
 
 
 # --- damage anywhere ------------------------------------------------------------------------------------------------

@@ -118,6 +118,10 @@ def test_a_mistake_in_the_configuration_is_named(practice: Path, text: str, said
         ("procedures.csv", LOCAL.replace("label", "lable"), "unknown column 'lable'; did you mean label?"),
         ("local_codes.csv", f"pattern,label,use_instead,{HEADING}(,x,y,our own list,,,0\n",
          "the pattern cannot be used"),
+        ("local_codes.csv", f"pattern,label,use_instead,{HEADING}(?=x),x,y,our own list,,,0\n",
+         "the pattern cannot be used: look-around"),
+        ("diagnosis_groups.csv", f"group,prefix,{HEADING}pain_only,M54(,our own list,,,0\n",
+         "the prefix cannot be used"),
         ("prices.csv", "code\n", "there is no codeset prices"),
     ],
 )  # fmt: skip

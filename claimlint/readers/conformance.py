@@ -12,6 +12,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from claimlint.quoting import MASK
+from claimlint.quoting import control as safe
 from claimlint.readers import Place, Problem
 from claimlint.readers.envelope import Fault, Transaction
 from claimlint.readers.locate import Locator
@@ -67,7 +69,8 @@ def control_problems(envelope: Sequence[Marker]) -> Iterator[tuple[int, Problem]
     def problem(marker: Marker, message: str, element: int = 0, right: str = "") -> tuple[int, Problem]:
         told = element if right and marker.elements[element] else 0
         place = marker.place(told)
-        correction = (place.excerpt[slice(*place.mark)], right) if told else None
+        old = place.excerpt[slice(*place.mark)]
+        correction = (old, right) if told and MASK not in (old, safe(right)) else None
         return marker.offset, Problem("STR003", message, hint, place, None, correction)
 
     group, seen = "", set[str]()
@@ -78,21 +81,23 @@ def control_problems(envelope: Sequence[Marker]) -> Iterator[tuple[int, Problem]
             continue
         number = marker.elements[2]
         if number in seen:
-            yield problem(marker, f"ST02 {number!r} stands twice in its functional group")
+            yield problem(marker, f"ST02 {safe(number)!r} stands twice in its functional group")
         seen.add(number)
         end = envelope[i + 1] if i + 1 < len(envelope) else None
         if end is None or end.id != "SE":
-            yield problem(marker, f"transaction set {number!r} has no SE segment: the file breaks off")
+            yield problem(marker, f"transaction set {safe(number)!r} has no SE segment: the file breaks off")
             continue
         count = end.ordinal - marker.ordinal + 1
         if end.elements[1].lstrip("0") != str(count):
-            message = f"SE01 says {end.elements[1] or 'nothing'}, the transaction set has {count} segments"
+            message = f"SE01 says {_count(end.elements[1])}, the transaction set has {count} segments"
             yield problem(end, message, 1, str(count))
         guide = marker.elements[3]
         if guide and group and guide != group:
-            yield problem(marker, f"ST03 {guide!r} is not the GS08 {group!r} of its functional group")
+            yield problem(marker, f"ST03 {safe(guide)!r} is not the GS08 {safe(group)!r} of its functional group")
         if end.elements[2] != number:
-            yield problem(end, f"SE02 {end.elements[2]!r} is not the ST02 {number!r} that it closes", 2, number)
+            yield problem(
+                end, f"SE02 {safe(end.elements[2])!r} is not the ST02 {safe(number)!r} that it closes", 2, number
+            )
     for opening, closing, inside, control, unit in (
         ("GS", "GE", "ST", 6, "transaction sets"),
         ("ISA", "IEA", "GS", 13, "functional groups"),
@@ -103,15 +108,21 @@ def control_problems(envelope: Sequence[Marker]) -> Iterator[tuple[int, Problem]
             number = own[0].elements[control]
             last = next((i for i, m in enumerate(own) if m.id == closing), None)
             if last is None:
-                yield problem(own[0], f"{opening} {number!r} has no {closing} segment")
+                yield problem(own[0], f"{opening} {safe(number)!r} has no {closing} segment")
                 continue
             end, count = own[last], sum(m.id == inside for m in own[:last])
             if end.elements[1].lstrip("0") != str(count):
-                message = f"{closing}01 says {end.elements[1] or 'nothing'}, there are {count} {unit}"
+                message = f"{closing}01 says {_count(end.elements[1])}, there are {count} {unit}"
                 yield problem(end, message, 1, str(count))
             if end.elements[2] != number:
-                message = f"{closing}02 {end.elements[2]!r} is not the {opening}{control:02d} {number!r} that it closes"
+                what = f"{opening}{control:02d} {safe(number)!r}"
+                message = f"{closing}02 {safe(end.elements[2])!r} is not the {what} that it closes"
                 yield problem(end, message, 2, number)
+
+
+def _count(text: str) -> str:
+    """A count as it is written; what is none is not told."""
+    return text if text.isdecimal() and len(text) < 8 else "no number" if text else "nothing"
 
 
 def between(cut: Cut) -> Iterator[Fault]:
@@ -160,8 +171,8 @@ def hierarchy_faults(
             yield number, int(unordered.sum()) - 1, Fault("STR003", int(cut.start[hl[i]]), message, hint)
         for i in np.flatnonzero(wrong)[:1]:
             message = (
-                f"HL02 of HL {own[int(i)]!r} names {parent[int(i)] or 'nothing'!r} as its parent, which is not the "
-                "level that it stands below"
+                f"HL02 of HL {safe(own[int(i)])!r} names {safe(parent[int(i)] or 'nothing')!r} as its parent, which is "
+                "not the level that it stands below"
             )
             yield number, int(wrong.sum()) - 1, Fault("STR003", int(cut.start[hl[i]]), message, hint)
         # A provider has subscribers below it, a subscriber patients.
@@ -174,7 +185,7 @@ def hierarchy_faults(
             fault = Fault(
                 "STR004",
                 int(cut.start[hl[i]]),
-                f"HL04 of HL {own[int(i)]!r} announces a level below it, and there is none",
+                f"HL04 of HL {safe(own[int(i)])!r} announces a level below it, and there is none",
                 "send the patient's level (HL 23), or write 0 in HL04 where the subscriber is the patient",
             )
             yield number, int(childless.sum()) - 1, fault

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from claimlint.quoting import control as quoted
 from claimlint.readers.spans import Cut, Delimiters, packed
 
 # What else arrives in a folder of claims, by ST01; for 837 by the implementation guide's number.
@@ -207,7 +208,7 @@ def transactions(cut: Cut) -> Iterator[Transaction]:
         version = cut.one(int(first), 3) or (cut.one(group, 8) if group >= 0 else "")
         st01 = cut.one(int(first), 1)
         if st01 != "837":
-            kind = TRANSACTIONS.get(st01, f"a transaction set {st01[:3]!r}")
+            kind = TRANSACTIONS.get(st01, f"a transaction set {quoted(st01[:3])!r}")
         else:
             kind = next((name for guide, name in GUIDES.items() if guide in version.upper()), "837P")
             has = {

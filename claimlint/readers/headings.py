@@ -31,6 +31,7 @@ _FIRST = {
     "principaldx": 1,
     "tertiarydx": 3,
 }
+LONGEST = 60  # characters of a heading
 EXAMPLES = "Claim #, CPT, DOS, Charge Amt, Dx1, Modifier 1"
 
 
@@ -92,7 +93,7 @@ def score(row: list[str], columns: tuple[Column, ...], mapping: Mapping[str, str
     """How many of a row's cells are known headings; 0 if only bare numbers are, as in a row of data."""
     known, words = 0, 0
     aliases, own = _aliases(columns), _own(mapping, columns)
-    for key in {heading_key(cell) for cell in row if len(cell) < 60}:
+    for key in {heading_key(cell) for cell in row if len(cell) < LONGEST}:
         if key in own or key in aliases or _family(key, columns):
             known += 1
             words += not key.isdigit()

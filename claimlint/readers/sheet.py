@@ -18,9 +18,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from claimlint.lines import Column, heading_key
+from claimlint.quoting import MASK
 from claimlint.readers import NoHeadings, NotClaims
 from claimlint.readers import cells as c
-from claimlint.readers.headings import Headings, assign, no_headings, score
+from claimlint.readers.headings import LONGEST, Headings, assign, no_headings, score
 from claimlint.readers.scan import Ints, classify, line_starts
 from claimlint.readers.text import decode
 
@@ -176,6 +177,17 @@ def _records(sheet: Sheet, separator: str, first: int) -> list[tuple[list[str], 
     return found
 
 
+def _headings(cells: list[str], columns: tuple[Column, ...], mapping: Mapping[str, str]) -> tuple[str, ...]:
+    """The headings as they are told.
+
+    A cell that is longer than headings are has rows in it, by a quote that was not closed; then others may be values.
+    """
+    names = tuple(" ".join(cell.split()) for cell in cells)
+    if all(len(name) < LONGEST or name in mapping for name in names):
+        return names
+    return tuple(name if name in mapping or score([name], columns, mapping) else MASK for name in names)
+
+
 def _find_headings(
     sheet: Sheet, columns: tuple[Column, ...], needed: tuple[str, ...], mapping: Mapping[str, str]
 ) -> tuple[list[str], int]:
@@ -195,7 +207,7 @@ def _find_headings(
     names, body = records[at]
     while names and not names[-1]:
         names.pop()
-    sheet.headings = assign(tuple(" ".join(name.split()) for name in names), columns, needed, mapping)
+    sheet.headings = assign(_headings(names, columns, mapping), columns, needed, mapping)
     titles = [next(filter(None, row), "") for row, _ in records[:at]]
     if any(titles):
         sheet.notes.append(f"title rows above the heading skipped: {sum(map(bool, titles))}")

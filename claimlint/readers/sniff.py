@@ -14,6 +14,7 @@ from claimlint.readers.slices import ReadAt, Sliced
 _ELSEWHERE = (
     (b"%PDF", "a PDF document"),
     (b"PK\x03\x04", "a ZIP archive or an Office document (Excel: save it as CSV)"),
+    (b"\x1f\x8b", "a gzip archive in another one"),
     (b"\xd0\xcf\x11\xe0", "an old Office document (Excel: save it as CSV)"),
     (b"SQLite format 3", "an SQLite database"),
     (b"\x89PNG", "a picture"),

@@ -32,7 +32,7 @@ from claimlint.config import PAYER_CLASSES
 from claimlint.findings import Finding, Report, dollars
 from claimlint.inputs import Options, registers_of
 from claimlint.readers import shown
-from claimlint.sources import Opened, Source, from_bytes
+from claimlint.sources import Opened, Source, from_bytes, in_order
 from claimlint.ui.checks import Check, Checks
 from claimlint.ui.guard import COOKIE, REPORT, SANDBOX, Guard, Keys
 
@@ -205,6 +205,7 @@ class Pages:
             raise _Refused("Write the date as year-month-day, such as 2026-02-02.") from None
         try:
             mapping = headings(str(form.get("headings") or ""))
+            files.sort(key=in_order)
             return Check(names, files, Options(as_of, payer or None, mapping), registers_of(given))
         except ValueError as error:
             raise _Refused(f"Headings of a CSV: {error}") from None
