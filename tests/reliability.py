@@ -1,7 +1,7 @@
 """The faults of tests/faults.py with their tests and results, as docs/reliability.md.
 
-`python -m tests.reliability` runs the tests marked `fault` and writes the page; with `-n auto`, on all processors. The page is held to the list, and to
-the tests that there are, by tests/test_reliability.py, which runs none of them.
+`python -m tests.reliability` runs the tests marked `fault` and writes the page; with `-n auto`, on all processors. The
+page is held to the list, and to the tests that there are, by tests/test_reliability.py, which runs none of them.
 """
 
 from __future__ import annotations
