@@ -17,7 +17,7 @@ from claimlint.readers import NotClaims, Place, Read, cells
 from claimlint.readers.csv import read
 
 HEAD = "Claim #,CPT,DOS,Charge Amt,Units,Patient Name\n"
-ROW = "C1,97012,01/05/2026,65.00,1,DOE\n"
+ROW = "C1,97012,01/15/2026,65.00,1,DOE\n"
 
 
 def _read(text: str, **mapping: str) -> Read:
@@ -44,7 +44,7 @@ def _refused(data: bytes | str, **mapping: str) -> str:
 
 
 def test_a_plain_file_comes_out_as_text_with_positions() -> None:
-    made = _read(HEAD + ROW + "C1,98941,01/05/2026,50,1,DOE\nC2,01234,01/06/2026,$7,2,ROE\n")
+    made = _read(HEAD + ROW + "C1,98941,01/15/2026,50,1,DOE\nC2,01234,01/16/2026,$7,2,ROE\n")
     assert made.format == "csv"
     assert (made.claims, made.service_lines, made.problems, made.unreadable, made.notes) == (2, 3, [], [], [])
     assert _column(made, "procedure") == ["97012", "98941", "01234"]
@@ -126,15 +126,15 @@ def test_separators(separator: str, said: bool) -> None:
 
 
 def test_comma_in_values_of_a_semicolon_file() -> None:
-    made = _read(HEAD.replace(",", ";") + "C1;97012;01/05/2026;65,00;1;DOE, JANE\n")
+    made = _read(HEAD.replace(",", ";") + "C1;97012;01/15/2026;65,00;1;DOE, JANE\n")
     assert _column(made, "charge") == ["65,00"]
 
 
 @pytest.mark.fault(75)
 def test_title_rows_above_the_heading_are_skipped() -> None:
-    made = _read("Acme Chiropractic\nPrinted 01/05/2026,,,\n\n" + HEAD + ROW)
+    made = _read("Acme Chiropractic\nPrinted 01/15/2026,,,\n\n" + HEAD + ROW)
     assert _at(made, 0, "claim_id").line == 5
-    assert made.notes == ["title rows above the heading skipped: 2"]
+    assert "title rows above the heading skipped: 2" in made.notes
 
 
 def test_blank_rows_totals_repeated_headings_and_titles_are_no_claims() -> None:
@@ -149,12 +149,12 @@ def test_blank_rows_totals_repeated_headings_and_titles_are_no_claims() -> None:
 
 
 def test_a_patient_called_total_stays() -> None:
-    made = _read("Patient Name,Claim #,CPT,DOS,Charge\nTOTAL,C1,97012,01/05/2026,65\nPAGE 1,C2,97012,01/05/2026,65\n")
+    made = _read("Patient Name,Claim #,CPT,DOS,Charge\nTOTAL,C1,97012,01/15/2026,65\nPAGE 1,C2,97012,01/15/2026,65\n")
     assert made.claims == 2
 
 
 def test_without_headings_it_says_what_it_looks_for_and_shows_no_data() -> None:
-    message = _refused("C1,97012,01/05/2026,65.00,2,3,SECRETNAME\nC2,97012,01/05/2026,65.00,21,1,PAYNE\n")
+    message = _refused("C1,97012,01/15/2026,65.00,2,3,SECRETNAME\nC2,97012,01/15/2026,65.00,21,1,PAYNE\n")
     assert "no heading row found" in message
     assert "Claim #" in message
     assert "--map" in message
@@ -163,7 +163,7 @@ def test_without_headings_it_says_what_it_looks_for_and_shows_no_data() -> None:
 
 
 def test_a_missing_needed_column_names_near_headings_and_how_to_map() -> None:
-    message = _refused("Claim #,Chrage,DOS,Procdure,Color\nC1,65,01/05/2026,97012,red\n")
+    message = _refused("Claim #,Chrage,DOS,Procdure,Color\nC1,65,01/15/2026,97012,red\n")
     assert "procedure" in message
     assert "near: Procdure" in message
     assert '"Chrage" = "charge"' in message
@@ -172,14 +172,14 @@ def test_a_missing_needed_column_names_near_headings_and_how_to_map() -> None:
 
 
 def test_map_gives_headings_their_columns() -> None:
-    text = "Rechnung,Leistung,Datum,Betrag\nC1,97012,01/05/2026,65\n"
+    text = "Rechnung,Leistung,Datum,Betrag\nC1,97012,01/15/2026,65\n"
     own = {"RECHNUNG ": "claim_id", "Leistung": "procedure", "Datum": "service_date", "Betrag": "charge"}
     assert _column(_read(text, **own), "claim_id") == ["C1"]
     assert _column(_read(HEAD + ROW, **{"Units": "referral_number"}), "referral_number") == ["1"]
 
 
 def test_map_wins_over_known_headings() -> None:
-    made = _read("Claim #,CPT,DOS,Charge,My Code\nC1,97012,01/05/2026,65,98941\n", **{"My Code": "procedure"})
+    made = _read("Claim #,CPT,DOS,Charge,My Code\nC1,97012,01/15/2026,65,98941\n", **{"My Code": "procedure"})
     assert _column(made, "procedure") == ["98941"]
     assert any("“CPT”" in note for note in made.notes)
 
@@ -190,7 +190,7 @@ def test_map_names_what_does_not_fit() -> None:
 
 
 def test_second_headings_for_a_column_and_unused_ones_are_named() -> None:
-    made = _read("Claim #,CPT,cpt,DOS,Charge,HCPCS,Color,\nC1,97012,1,01/05/2026,65,2,red,\n")
+    made = _read("Claim #,CPT,cpt,DOS,Charge,HCPCS,Color,\nC1,97012,1,01/15/2026,65,2,red,\n")
     assert _column(made, "procedure") == ["97012"]
     assert [n for n in made.notes if "not used: procedure" in n] == [
         "heading “cpt” (cell 3) not used: procedure is read from “CPT”",
@@ -201,8 +201,8 @@ def test_second_headings_for_a_column_and_unused_ones_are_named() -> None:
 
 
 def test_a_heading_over_two_lines_and_with_odd_blanks() -> None:
-    made = _read('Claim #,CPT,"Date of\nService",\xa0Charge  Amt \nC1,97012,01/05/2026,65\n')
-    assert _column(made, "service_date") == ["01/05/2026"]
+    made = _read('Claim #,CPT,"Date of\nService",\xa0Charge  Amt \nC1,97012,01/15/2026,65\n')
+    assert _column(made, "service_date") == ["01/15/2026"]
     assert _at(made, 0, "charge").element == "Charge Amt"
     assert _at(made, 0, "charge").line == 3
 
@@ -228,7 +228,7 @@ def test_a_heading_over_two_lines_and_with_odd_blanks() -> None:
     ],
 )
 def test_numbered_headings_make_one_list(headings: str, column: str, cells: str, items: list[str]) -> None:
-    made = _read(f"Claim #,CPT,DOS,Charge,{headings}\nC1,97012,01/05/2026,65,{cells}\n")
+    made = _read(f"Claim #,CPT,DOS,Charge,{headings}\nC1,97012,01/15/2026,65,{cells}\n")
     assert _column(made, column) == [items]
     assert made.notes == []
     for i, item in enumerate(items):
@@ -259,7 +259,7 @@ def test_numbered_headings_make_one_list(headings: str, column: str, cells: str,
     ],
 )
 def test_joined_cells(heading: str, column: str, cell: str, items: list[str] | None) -> None:
-    made = _read(f"Claim #,CPT,DOS,Charge,{heading},Zzz\nC1,97012,01/05/2026,65,{cell},\n")
+    made = _read(f"Claim #,CPT,DOS,Charge,{heading},Zzz\nC1,97012,01/15/2026,65,{cell},\n")
     assert _column(made, column) == [items]
     place = [_at(made, 0, column, i, phi=True) for i in range(len(items or []))]
     assert [_marked(p) for p in place] == (items or [])
@@ -267,7 +267,7 @@ def test_joined_cells(heading: str, column: str, cell: str, items: list[str] | N
 
 def test_eleven_and_twelve_are_one_pointer_where_there_are_so_many_diagnoses() -> None:
     eleven = ";".join("ABCDEFGHIJK")
-    row = "C1,97012,01/05/2026,65"
+    row = "C1,97012,01/15/2026,65"
     made = _read(f"Claim #,CPT,DOS,Charge,Dx,Diag Ptr\n{row},{eleven},11\n{row},A;B,11\n{row},{eleven},12\n")
     assert _column(made, "pointers") == [["11"], ["1", "1"], ["1", "2"]]
     assert _marked(_at(made, 0, "pointers", 0)) == "11"
@@ -290,18 +290,18 @@ def test_eleven_and_twelve_are_one_pointer_where_there_are_so_many_diagnoses() -
     ],
 )
 def test_modifiers_behind_the_procedure(cell: str, code: str, modifiers: list[str]) -> None:
-    made = _read(f"Claim #,CPT,DOS,Charge,Mod1\nC1,{cell},01/05/2026,65,XU\n")
+    made = _read(f"Claim #,CPT,DOS,Charge,Mod1\nC1,{cell},01/15/2026,65,XU\n")
     assert (_column(made, "procedure"), _column(made, "modifiers")) == ([code], [modifiers])
     assert _marked(_at(made, 0, "procedure", phi=True)) == code
     assert [_marked(_at(made, 0, "modifiers", i)) for i in range(len(modifiers))] == modifiers
-    alone = _read(f"Claim #,CPT,DOS,Charge\nC1,{cell},01/05/2026,65\n")
+    alone = _read(f"Claim #,CPT,DOS,Charge\nC1,{cell},01/15/2026,65\n")
     assert ("modifiers" in alone.columns) == (len(modifiers) > 1)
 
 
 @pytest.mark.parametrize("cell", ["'97012", '="97012"', '"=""97012"""', "\xa097012\xa0", "97\xad012", "\u200b97012",
                                   '"97012"', '" 97012"', "97012\ufeff"])  # fmt: skip
 def test_what_spreadsheets_put_around_a_value_is_cleaned_off(cell: str) -> None:
-    made = _read(f"CPT,Claim #,DOS,Charge\n{cell},C1,01/05/2026,65\n98941,{cell},01/05/2026,65\n")
+    made = _read(f"CPT,Claim #,DOS,Charge\n{cell},C1,01/15/2026,65\n98941,{cell},01/15/2026,65\n")
     assert [str(v).strip() for v in _column(made, "procedure")] == ["97012", "98941"]
     assert str(made.lines["claim_id"][1]).strip() == "97012"
     assert made.problems == []
@@ -310,14 +310,14 @@ def test_what_spreadsheets_put_around_a_value_is_cleaned_off(cell: str) -> None:
 
 @pytest.mark.fault(72)
 def test_a_stray_quote_is_text() -> None:
-    made = _read(HEAD + 'C1,97012,01/05/2026,65,1,"JOHN "JACK" DOE"\nC2,97012,01/05/2026,65,1,6"2\n' + ROW)
+    made = _read(HEAD + 'C1,97012,01/15/2026,65,1,"JOHN "JACK" DOE"\nC2,97012,01/15/2026,65,1,6"2\n' + ROW)
     assert _column(made, "patient_last_name") == ['JOHN "JACK" DOE', '6"2', "DOE"]
     assert made.problems == []
 
 
 @pytest.mark.fault(72)
 def test_an_unclosed_quote_is_named_and_the_rest_read() -> None:
-    made = _read(HEAD + ROW + 'C2,"97012,01/05/2026,65,1,DOE\n' + ROW.replace("C1", "C3"))
+    made = _read(HEAD + ROW + 'C2,"97012,01/15/2026,65,1,DOE\n' + ROW.replace("C1", "C3"))
     assert _column(made, "claim_id") == ["C1", "C2", "C3"]
     assert [(p.code, p.place.line, p.claim_id) for p in made.problems] == [("STR001", 3, "C2")]
     assert "quote" in made.problems[0].message
@@ -325,7 +325,7 @@ def test_an_unclosed_quote_is_named_and_the_rest_read() -> None:
 
 
 def test_an_unclosed_quote_over_a_separator_makes_the_row_unreadable() -> None:
-    made = _read(HEAD + ROW + 'C2,97012,01/05/2026,65,1,"DOE, JANE\n' + ROW.replace("C1", "C3"))
+    made = _read(HEAD + ROW + 'C2,97012,01/15/2026,65,1,"DOE, JANE\n' + ROW.replace("C1", "C3"))
     assert _column(made, "claim_id") == ["C1", "C3"]
     assert [(u.claim_id, u.line) for u in made.unreadable] == [("C2", 3)]
     assert "quote is opened in cell 6" in made.unreadable[0].reason
@@ -333,14 +333,14 @@ def test_an_unclosed_quote_over_a_separator_makes_the_row_unreadable() -> None:
 
 
 def test_two_unclosed_quotes_do_not_close_each_other() -> None:
-    made = _read(HEAD + 'C1,97012,01/05/2026,65,1,"DOE\n' + ROW + 'C3,97012,01/05/2026,65,1,"DOE\n')
+    made = _read(HEAD + 'C1,97012,01/15/2026,65,1,"DOE\n' + ROW + 'C3,97012,01/15/2026,65,1,"DOE\n')
     assert _column(made, "claim_id") == ["C1", "C1", "C3"]
     assert [p.place.line for p in made.problems] == [2, 4]
 
 
 @pytest.mark.fault(73)
 def test_newlines_in_quotes_keep_line_numbers_right() -> None:
-    made = _read(HEAD + 'C1,97012,01/05/2026,65,1,"DOE,\n\nJANE"\n"C\n2",97012,01/05/2026,65,1,X\n'
+    made = _read(HEAD + 'C1,97012,01/15/2026,65,1,"DOE,\n\nJANE"\n"C\n2",97012,01/15/2026,65,1,X\n'
                  + ROW.replace("C1", "C3"))  # fmt: skip
     assert _column(made, "claim_id") == ["C1", "C\n2", "C3"]
     assert _column(made, "patient_last_name") == ["DOE,\n\nJANE", "X", "DOE"]
@@ -351,7 +351,7 @@ def test_newlines_in_quotes_keep_line_numbers_right() -> None:
 
 
 def test_a_ragged_row_takes_its_whole_claim_out() -> None:
-    made = _read(HEAD + ROW + "C2,97012,01/05/2026,65,1,ROE\n" + "C1,97012,01/05/2026,65,1\n" + ROW)
+    made = _read(HEAD + ROW + "C2,97012,01/15/2026,65,1,ROE\n" + "C1,97012,01/15/2026,65,1\n" + ROW)
     assert _column(made, "claim_id") == ["C2"]
     assert _column(made, "claim_no") == [0]
     assert [(u.claim_id, u.line) for u in made.unreadable] == [("C1", 2)]
@@ -363,14 +363,14 @@ def test_a_ragged_row_takes_its_whole_claim_out() -> None:
 
 
 def test_ragged_rows_are_counted_once_a_claim() -> None:
-    made = _read(HEAD + "C9,97012,x\nC9,97012\n" + ROW + "C8,97012,01/05/2026,65,1,DOE,JANE\n")
+    made = _read(HEAD + "C9,97012,x\nC9,97012\n" + ROW + "C8,97012,01/15/2026,65,1,DOE,JANE\n")
     assert [u.claim_id for u in made.unreadable] == ["C9", "C8"]
     assert (made.claims, len(made.problems)) == (3, 3)
 
 
 def test_a_ragged_row_whose_claim_cannot_be_known_stands_by_itself() -> None:
     head = "Patient Name,Claim #,CPT,DOS,Charge\n"
-    made = _read(head + "DOE,C1,97012,01/05/2026,65\nDOE,JANE,C1,97012,01/05/2026,65\nROE,C1,97012\n")
+    made = _read(head + "DOE,C1,97012,01/15/2026,65\nDOE,JANE,C1,97012,01/15/2026,65\nROE,C1,97012\n")
     assert [(u.claim_id, u.line) for u in made.unreadable] == [("C1", 2), (None, 3)]
     assert made.claims == 2
     assert "JANE" not in made.problems[0].place.excerpt
@@ -379,7 +379,7 @@ def test_a_ragged_row_whose_claim_cannot_be_known_stands_by_itself() -> None:
 def test_cellsbeyond_the_heading_matter_only_if_filled() -> None:
     made = _read(HEAD + ROW.replace("\n", ",\n") + ROW.replace("\n", ",,\n") + ROW.replace("C1", "C2"))
     assert (made.claims, made.service_lines, made.problems) == (2, 3, [])
-    made = _read(HEAD + ROW.replace("\n", ",\n") * 3 + "C2,97012,01/05/2026,65,1,DOE,JANE\n")
+    made = _read(HEAD + ROW.replace("\n", ",\n") * 3 + "C2,97012,01/15/2026,65,1,DOE,JANE\n")
     assert [u.claim_id for u in made.unreadable] == ["C2"]
 
 
@@ -389,7 +389,7 @@ def test_trailing_blank_headings_may_be_left_out_of_rows() -> None:
 
 
 def test_scattered_rows_and_same_id_for_two_patients() -> None:
-    made = _read(HEAD + ROW + "C2,97012,01/05/2026,65,1,ROE\n" + ROW + ROW.replace("DOE", "POE") + ROW)
+    made = _read(HEAD + ROW + "C2,97012,01/15/2026,65,1,ROE\n" + ROW + ROW.replace("DOE", "POE") + ROW)
     assert _column(made, "claim_no") == [0, 1, 0, 2, 0]
     assert _column(made, "at_claim") == [0, 1, 0, 3, 0]
     assert _column(made, "service_line") == ["1", "1", "2", "1", "3"]
@@ -398,7 +398,7 @@ def test_scattered_rows_and_same_id_for_two_patients() -> None:
 
 def test_the_patient_is_compared_by_id_birth_date_and_name() -> None:
     head = "Claim #,CPT,DOS,Charge,Member ID,DOB,Last Name\n"
-    made = _read(head + "".join(f"C1,97012,01/05/2026,65,{who}\n" for who in
+    made = _read(head + "".join(f"C1,97012,01/15/2026,65,{who}\n" for who in
                  ("W1,1/1/1970,DOE", "w1,1/1/1970,Doe ", "W2,1/1/1970,DOE", "W1,1/1/1971,DOE", "W1,1/1/1970,DOE"))
     )  # fmt: skip
     assert _column(made, "claim_no") == [0, 0, 1, 2, 0]
@@ -415,7 +415,7 @@ def test_rows_without_claim_id_are_claims_of_their_own() -> None:
 
 
 def test_service_line_of_the_file_is_kept() -> None:
-    made = _read("Claim #,Line,CPT,DOS,Charge\nC1,7,97012,01/05/2026,65\n")
+    made = _read("Claim #,Line,CPT,DOS,Charge\nC1,7,97012,01/15/2026,65\n")
     assert _column(made, "service_line") == ["7"]
 
 
@@ -423,7 +423,7 @@ def test_service_line_of_the_file_is_kept() -> None:
     ("dates", "day_first", "note"),
     [
         (("01/05/2026", "02/13/2026"), False, None),
-        (("01/05/2026", "02/03/2026"), False, None),
+        (("01/05/2026", "02/03/2026"), False, "month first, but nothing in them"),
         (("01/05/2026", "13/02/2026"), True, "day first"),
         (("01.05.26", "13.02.26"), True, "day first"),
         (("02/13/2026", "13/02/2026"), False, "those of 1 rows cannot be (the first on line 3)"),
@@ -431,7 +431,7 @@ def test_service_line_of_the_file_is_kept() -> None:
     ],
 )
 def test_order_of_day_and_month(dates: tuple[str, str], day_first: bool, note: str | None) -> None:
-    made = _read(HEAD + "".join(ROW.replace("01/05/2026", date) for date in dates))
+    made = _read(HEAD + "".join(ROW.replace("01/15/2026", date) for date in dates))
     assert made.day_first is day_first
     assert len(made.notes) == (note is not None)
     assert note is None or note in made.notes[0]
@@ -443,11 +443,11 @@ def test_order_of_day_and_month_looks_at_all_date_columns() -> None:
 
 
 def test_the_place_of_a_cell() -> None:
-    made = _read(HEAD + 'C1, 97012 ,01/05/2026,"65.00",1,DOE\n')
+    made = _read(HEAD + 'C1, 97012 ,01/15/2026,"65.00",1,DOE\n')
     place = _at(made, 0, "procedure")
     assert (place.line, place.column, place.end_line, place.end_column) == (2, 5, 2, 10)
     assert (place.segment, place.element) == ("", "CPT")
-    assert place.excerpt == 'C1, 97012 ,01/05/2026,"65.00",1,•••'
+    assert place.excerpt == 'C1, 97012 ,01/15/2026,"65.00",1,•••'
     assert _marked(place) == "97012"
     assert _marked(_at(made, 0, "charge")) == "65.00"
     assert _marked(_at(made, 0, "units")) == "1"
@@ -464,12 +464,12 @@ def test_a_claim_without_line_is_found_by_its_first_row() -> None:
 
 
 def test_patient_data_and_unused_cellsare_masked_unless_asked_for() -> None:
-    made = _read("Claim #,CPT,DOS,Charge,Member ID,Phone\nC1,97012,01/05/2026,65,W1234,555-0100\n")
+    made = _read("Claim #,CPT,DOS,Charge,Member ID,Phone\nC1,97012,01/15/2026,65,W1234,555-0100\n")
     place = _at(made, 0, "member_id")
-    assert place.excerpt == "C1,97012,01/05/2026,65,•••,•••"
+    assert place.excerpt == "C1,97012,01/15/2026,65,•••,•••"
     assert _marked(place) == "•••"
     shown = _at(made, 0, "member_id", phi=True)
-    assert shown.excerpt == "C1,97012,01/05/2026,65,W1234,555-0100"
+    assert shown.excerpt == "C1,97012,01/15/2026,65,W1234,555-0100"
     assert _marked(shown) == "W1234"
 
 
@@ -477,7 +477,7 @@ def test_patient_data_and_unused_cellsare_masked_unless_asked_for() -> None:
     "end", ['"A,"SECRET', '"A","SECRET', '"SECRET', "x,SECRET", '"SECRET,x', '="SECRET', '"A"SECRET,"B']
 )
 def test_rows_that_cannot_be_read_show_no_patient_data(end: str) -> None:
-    made = _read(HEAD + f"C1,97012,01/05/2026,65,1,{end}\n" + ROW)
+    made = _read(HEAD + f"C1,97012,01/15/2026,65,1,{end}\n" + ROW)
     assert made.problems
     assert not any("SECRET" in problem.place.excerpt + problem.message for problem in made.problems)
     assert not any("SECRET" in gone.reason for gone in made.unreadable)
@@ -486,9 +486,9 @@ def test_rows_that_cannot_be_read_show_no_patient_data(end: str) -> None:
 
 
 def test_control_characters_are_made_visible() -> None:
-    made = _read(HEAD + "C\x1b[1m1,97012,01/05/2026,65,1,\u202eDOE\n")
+    made = _read(HEAD + "C\x1b[1m1,97012,01/15/2026,65,1,\u202eDOE\n")
     place = _at(made, 0, "procedure", phi=True)
-    assert place.excerpt == "C\\x1b[1m1,97012,01/05/2026,65,1,\\u202eDOE"
+    assert place.excerpt == "C\\x1b[1m1,97012,01/15/2026,65,1,\\u202eDOE"
     assert _marked(place) == "97012"
     assert place.column == 8
 
@@ -498,7 +498,7 @@ def test_a_long_row_is_shortened_around_the_mark(at: int) -> None:
     names = [f"H{i}" for i in range(100)]
     cells = [f"value{i}" for i in range(100)]
     names[at], cells[at] = "CPT", "97012"
-    made = _read("Claim #,DOS,Charge," + ",".join(names) + "\nC1,01/05/2026,65," + ",".join(cells) + "\n")
+    made = _read("Claim #,DOS,Charge," + ",".join(names) + "\nC1,01/15/2026,65," + ",".join(cells) + "\n")
     place = _at(made, 0, "procedure", phi=True)
     assert _marked(place) == "97012"
     assert len(place.excerpt) <= 105
@@ -507,7 +507,7 @@ def test_a_long_row_is_shortened_around_the_mark(at: int) -> None:
 
 @pytest.mark.fault(92)
 def test_a_huge_cell_is_bounded() -> None:
-    made = _read(HEAD + 'C1,97012,01/05/2026,65,1,"' + "x" * 300_000 + 'a"b"\n' + ROW)
+    made = _read(HEAD + 'C1,97012,01/15/2026,65,1,"' + "x" * 300_000 + 'a"b"\n' + ROW)
     assert made.problems == []
     assert len(_at(made, 0, "patient_last_name", phi=True).excerpt) < 110
     assert len(_at(made, 0, "units", phi=True).excerpt) < 110
@@ -539,7 +539,7 @@ def test_rows_agree_with_the_standard_library() -> None:
     rng = random.Random(7)
     alphabet = ["a", "B", ",", '"', "\n", " x", "é", "7", "'", "=", ";"]
     for _ in range(60):
-        rows = [[f"C{i}", "97012", "01/05/2026", "65", "1", "x" + "".join(rng.choices(alphabet, k=6)) + "x"]
+        rows = [[f"C{i}", "97012", "01/15/2026", "65", "1", "x" + "".join(rng.choices(alphabet, k=6)) + "x"]
                 for i in range(12)]  # fmt: skip
         out = io.StringIO()
         standard.writer(out, lineterminator="\n").writerows(rows)

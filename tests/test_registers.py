@@ -73,7 +73,7 @@ def test_registers_take_mappings_and_say_what_is_missing() -> None:
 
 
 def test_ragged_rows_and_undated_rows_of_a_register_are_told() -> None:
-    read = _docs("Member ID,DOS,Note Signed\nW1,01/05/2026\nW1,soon,01/06/2026\nW1,01/07/2026,01/08/2026\n")
+    read = _docs("Member ID,DOS,Note Signed\nW1,01/05/2026\nW1,soon,01/06/2026\nW1,01/17/2026,01/08/2026\n")
     assert [(p.code, p.place.line) for p in read.problems] == [("STR001", 2)]
     assert read.table.height == 2
     assert read.notes == ["sessions.csv: rows without a service_date that can be read, not used: 1"]
