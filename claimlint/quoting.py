@@ -7,12 +7,12 @@ phone numbers are longer than codes; so the forms here take in codes that are mi
 
 from __future__ import annotations
 
-import functools
 import re
 from typing import NamedTuple
 
 import polars as pl
 
+from claimlint import codeset
 from claimlint.lines import BY_NAME, LIST_KINDS
 
 MASK = "•••"
@@ -65,7 +65,7 @@ _AS = {
 _FREE = ("procedure_description",)  # words, which may be anybody's
 
 
-@functools.cache
+@codeset.kept
 def form_of(column: str) -> Form | None:
     """The form in which values of a column are quoted; None for what is no column of claims.
 
@@ -78,7 +78,15 @@ def form_of(column: str) -> Form | None:
         return None
     if known.phi or known.name in _FREE:
         return Form("", 0)
+    if known.name == "procedure":
+        return procedure()
     return _BY_COLUMN.get(known.name, _BY_KIND[known.kind])
+
+
+@codeset.kept
+def procedure() -> Form:
+    """The form of a procedure: a code, or one of the words that practices are known to write for decompression."""
+    return Form(f"{CODE.pattern}|{codeset.local_code_pattern()}", 16)
 
 
 def has_form(text: str, form: Form) -> bool:
