@@ -175,7 +175,7 @@ def prepare(folder: Path, case: Case) -> None:
         import gzip
 
         shutil.copy(samples / "flagged.xml", folder / "in")
-        (folder / "in" / "flagged.837.gz").write_bytes(gzip.compress(data))
+        (folder / "in" / "flagged.837.gz").write_bytes(gzip.compress(data + b"\n"))
         with zipfile.ZipFile(folder / "in" / "some.zip", "w") as archive:
             archive.writestr("inner.csv", (samples / "clean.csv").read_bytes())
     for name in case.reports:
