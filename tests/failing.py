@@ -138,7 +138,7 @@ CASES = {
     "worklist": Case(("flagged.csv",), ("out.xlsx",), ("flagged.csv",)),
     "printed": Case(("flagged.csv", "in", "--output-format", "json"), ()),
     # Rules that look at one claim: what lies between two files is not found if one of them fails.
-    "state": Case(("flagged.csv", "in", "--select", "COD"), ("out.json",), state=True),
+    "state": Case(("flagged.csv", "in", "--select", "COD", "--ignore", "COD144"), ("out.json",), state=True),
     "fix": Case(("flagged.csv", "in/flagged.837", "--in-place"), ("out.json",), changes_inputs=True),
 }
 
@@ -314,7 +314,8 @@ def every(
             both = findings(after) + findings(after, "next.json")
             if both != findings(good):
                 lost, doubled = findings(good) - both, both - findings(good)
-                wrong.append(f"{lost.total()} lost, {doubled.total()} told twice; {after.err.strip()[-200:]}")
+                some = list(lost + doubled)[:3]
+                wrong.append(f"{lost.total()} lost, {doubled.total()} told twice: {some} {after.err.strip()[-200:]}")
         if case.changes_inputs:
             for each in ("flagged.csv", "in/flagged.837"):
                 if made.files[each] not in (good.files[each], (HERE.parent / "samples" / Path(each).name).read_bytes()):
