@@ -51,7 +51,8 @@ _TOML = ["[check]", "[codesets]", "[severities]", "[[override]]", "[[suppress]]"
          *(f"{key} = " for table in (*config.KEYS.values(), *config.LISTS.values()) for key in table if key != "state"),
          *(f"{key} = " for key in policy.KEYS), "2026-01-01", "2026-01-01T00:00:00", "1e999", "nan", "-1", "true",
          "[]", "{}", "[[]]", '""', "\\u0000", "COD131", "STR", "charge > 1", "units IS NULL", "CAST(", "LIKE '%'",
-         "procedure IN ('97110')", "{claim_id}", "*", "?", "procedure=97110", "Flagged:"]  # fmt: skip
+         "procedure IN ('97110')", "{claim_id}", "extend = ", "[tool.claimlint", '"a\\u0000"', '"."', "LPAD(",
+         "REPLACE(", "DECIMAL(99,99)", "*", "?", "procedure=97110", "Flagged:"]  # fmt: skip
 _JSON = ["{", "}", "[", "]", '"', "null", "-1", "1e99", "18446744073709551616", "Content-Length: 3\r\n\r\n",
          '"jsonrpc":"2.0"', '"id":1', '"method":"', '"params":', "\\ud800", "\\u0000", "textDocument/hover",
          "workspace/executeCommand", "claimlint.suppress"]  # fmt: skip
@@ -109,11 +110,13 @@ class Configuration(Target):
                     if tomllib.loads(plain):
                         yield plain.encode()
         yield _EVERYTHING.encode()
+        yield re.sub(r"^(\[+)(\w)", r"\1tool.claimlint.\2", _EVERYTHING, flags=re.M).encode()
+        yield b'extend = "other.toml"\n[codesets]\noverlays = ["."]\n[check]\nfees = "a.csv"\nbaseline = "b.json"\n'
 
     def run(self, data: bytes, *, all_of_it: bool = True) -> None:
         """It is taken, or refused in a sentence; what an editor is told of it holds whether it is trusted or not."""
         with _folder() as folder:
-            path = folder / config.NAME
+            path = folder / name_of(data)
             path.write_bytes(data)
             with _refused():
                 told = config.load(path)
@@ -127,6 +130,11 @@ class Configuration(Target):
                 linted_well((SAMPLES / "flagged.csv").read_bytes(), configuration=path)
                 with _refused(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                     cli.main(["check", "--show-settings", "--config", str(path), "."], standalone_mode=False)
+
+
+def name_of(data: bytes) -> str:
+    """The file that these bytes are to be: a configuration, or a pyproject.toml that has one."""
+    return config.PYPROJECT if b"tool" in data else config.NAME
 
 
 class Packs(Target):

@@ -9,7 +9,7 @@ import pytest
 
 from claimlint import codeset
 from tests.invariants import VALIDATOR
-from tests.targets import TARGETS
+from tests.targets import TARGETS, name_of
 from tests.test_cli import SAMPLES, claimlint
 
 FILES = sorted((Path(__file__).parent / "regressions").iterdir())
@@ -31,7 +31,7 @@ def test_what_broke_once_is_told_by_the_command(path: Path, tmp_path: Path) -> N
     claims = tmp_path / "claims"
     claims.write_bytes(data if target in ("x12", "csv", "xml") else (SAMPLES / "flagged.csv").read_bytes())
     if target == "config":
-        (tmp_path / "claimlint.toml").write_bytes(data)
+        (tmp_path / name_of(data)).write_bytes(data)
     elif target == "packs":
         number = data[0] % (len(codeset.tables()) + 1)
         name = f"{codeset.tables()[number - 1]}.csv" if number else "payers/pack.toml"

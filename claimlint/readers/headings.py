@@ -100,6 +100,15 @@ def score(row: list[str], columns: tuple[Column, ...], mapping: Mapping[str, str
     return known if words else 0
 
 
+def covers(row: list[str], columns: tuple[Column, ...], needed: tuple[str, ...], mapping: Mapping[str, str]) -> bool:
+    """Whether a row has a heading for every needed column, and all of the user's own."""
+    try:
+        assign(tuple(row), columns, needed, mapping)
+    except NotClaims:
+        return False
+    return True
+
+
 def assign(
     names: tuple[str, ...], columns: tuple[Column, ...], needed: tuple[str, ...], mapping: Mapping[str, str]
 ) -> Headings:
