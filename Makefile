@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-spark test-editors test-locked test-lowest docs quality cases bench lock sbom clean
+.PHONY: demo test test-spark test-editors test-locked test-lowest docs quality reliability cases bench lock sbom clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -47,6 +47,10 @@ docs: .venv/installed-docs
 # Precision and recall of each rule on the labelled scenarios.
 quality: .venv/installed-dev
 	$(BIN)/python -m tests.quality
+
+# Every fault of docs/reliability.md, with the results of its tests. It takes some minutes.
+reliability: .venv/installed-dev
+	$(BIN)/python -m tests.reliability
 
 # The conformance cases, from the examples of the rules: tests/cases/.
 cases: .venv/installed-dev

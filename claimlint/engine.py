@@ -238,6 +238,9 @@ class Run:
         except OSError as error:
             self._unsettled.add(opened.name)
             return unit, ("STR001", why(error))
+        except MemoryError:
+            self._unsettled.add(opened.name)
+            return unit, ("STR001", "needs more memory than there is; split it, or lint it by itself")
         if changed:
             self._unsettled.add(opened.name)
         if unit.last and (damage := CHANGED if changed else opened.damage):

@@ -208,6 +208,79 @@ def test_names_in_other_encodings_lose_no_claim(encode: str) -> None:
     assert told(data.encode(encode)) == []
 
 
+B, C = {"Claim #": "B", "Member ID": "W2"}, {"Claim #": "C", "Member ID": "W3"}
+HEADING = ",".join(ROW)
+AMBIGUOUS = text({"DOS": "1/5/2026"}, B | {"DOS": "1/6/2026"})
+WIDE = "\n".join(
+    line + ("," + ",".join(f"x{n}" for n in range(2000)) if line == HEADING else "," * 2000)
+    for line in text({}, B).splitlines()
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "counts", "notes", "found"),
+    cases(
+        (71, text({}, B).replace(",", ";"), (2, 0), [], []),
+        (71, text({}, B).replace(",", "\t"), (2, 0), [], []),
+        (71, text({}, B).replace(",", "|"), (2, 0), [], []),
+        (71, "sep=;\n" + text({}, B).replace(",", ";"), (2, 0), [], []),
+        (72, text({}, B).replace("DOE", 'JOHN "JACK" DOE'), (2, 0), [], []),
+        (72, text({}, B, C).replace("B,Sample", 'B,"Sample'), (3, 0), [], [(3, "a quote is opened in cell 2")]),
+        (73, text({"Patient": "DOE\nJOHN"}, B | {"CPT": "9711"}), (2, 0), [], [(4, "9711 has four digits")]),
+        (74, text({}, B, C).replace("\nB", ",x,y\nB"), (3, 1), [], [(2, "row has 19 cells, the heading 17")]),
+        (74, text({}, B) + "C,Sample\n", (3, 1), [], [(4, "row has 2 cells, the heading 17")]),
+        (75, f"Claims\nPrinted 1/31\n\n{text({}, B)}{HEADING}\nTotal,,,,,,,,,,,,,180.00,,,\n", (2, 0),
+         ["title rows above the heading skipped: 2", "skipped: repeated heading 1, totals 1"], []),
+        (77, text({}).replace("CPT,Mods", "CPT,cpt"), (1, 0), ["heading “cpt” (cell 11) not used"], []),
+        (77, text({}).replace("CPT,Mods", "CPT,CPT"), (1, 0), ["heading “CPT” (cell 11) not used"], []),
+        (77, text({}).replace("Patient,", " ,"), (1, 0), ["cells without a heading not used: 6"], []),
+        (77, text({}, B).replace("\n", ",\n"), (2, 0), [], []),
+        (78, "\ufeff" + text({}).replace("DOS", "DOS ").replace("Diagnosis", "Dx 1"), (1, 0), [], []),
+        (86, AMBIGUOUS, (2, 0), ["dates are read month first, but nothing in them tells"], []),
+        (86, AMBIGUOUS.replace("1/6/", "1/13/"), (2, 0), [], []),
+        (86, AMBIGUOUS.replace("1/6/", "13/1/"), (2, 0), ["dates are read day first, since none needs month"], None),
+        (86, AMBIGUOUS.replace("1/5/", "1/13/").replace("1/6/", "13/1/"), (2, 0),
+         ["dates are read month first, but those of 1 rows cannot be (the first on line 3)"],
+         [(3, "13/1/2026 is not a calendar date")]),
+        (90, text({}, B, {"CPT": "97140", "DOS": "2026-01-28"}), (2, 0), [], []),
+        (90, text({}, {"Member ID": "W9", "DOB": "1980-01-01"}), (2, 0), [], [(3, "stands on 2 different claims")]),
+        (90, text({}, B | {"Claim #": ""}), (2, 0), [], [(3, "the claim has no id")]),
+        (92, WIDE, (2, 0), ["headings not used: x0, x1"], []),
+        (92, text({"Patient": "X" * 10_000_000}, B), (2, 0), [], []),
+    ),
+    ids=lambda value: "" if isinstance(value, str) else None,
+)  # fmt: skip
+def test_a_table_is_read_as_far_as_it_can_be(
+    data: str, counts: tuple[int, int], notes: list[str], found: list[tuple[int, str]] | None
+) -> None:
+    said = linted(data)
+    assert (said.summary["claims_read"], said.summary["claims_unreadable"]) == counts
+    assert said.err.count("note: f: ") == len(notes), said.err
+    assert all(note in said.err for note in notes), said.err
+    if found is not None:
+        assert len(said.findings) == len(found), said.findings
+        for each, (line, words) in zip(said.findings, found, strict=True):
+            assert (each.place.line, words in each.message) == (line, True), each
+    assert len(said.text) + len(said.err) < 20_000
+
+
+@pytest.mark.fault(76)
+def test_without_a_heading_it_says_which_it_looks_for(tmp_path: Path) -> None:
+    said = linted(text({}).partition("\n")[2])
+    assert said.status == 2
+    assert "no heading row found; claimlint looks for headings such as Claim #, CPT, DOS" in said.err
+    assert "--map" in said.err
+    assert "W123456789" not in said.err
+
+
+@pytest.mark.fault(82)
+def test_a_lost_zero_is_a_safe_fix() -> None:
+    said = linted(text({"POS": "2"}))
+    (found,) = said.says("STR010", "lost its leading zero")
+    assert found.fix is not None
+    assert found.fix["applicability"] == "safe"
+
+
 @pytest.mark.fault(78)
 def test_an_unknown_heading_names_the_nearest_and_how_to_map(tmp_path: Path) -> None:
     (tmp_path / "f.csv").write_text(text({}).replace("CPT", "Procedre Cod").replace("DOS", "Dienstdatum"))

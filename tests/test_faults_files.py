@@ -565,6 +565,8 @@ def test_a_terminal_as_standard_input_is_told() -> None:
 
 @posix
 @pytest.mark.parametrize("name", [b"we\nird\x1b[31m%s.csv", b"caf\xe9.csv", b"-x.csv", "‮csv.exe".encode()])
+@pytest.mark.fault(20)
+@pytest.mark.fault(21)
 def test_a_strange_file_name_is_shown_safely(tmp_path: Path, name: bytes) -> None:
     path = os.fsdecode(os.fsencode(tmp_path) + b"/" + name)
     shutil.copy(SAMPLES / "flagged.csv", path)

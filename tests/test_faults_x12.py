@@ -258,6 +258,95 @@ def test_other_transaction_sets_beside_claims_are_named_and_the_claims_linted() 
     assert linted(data).summary["claims_checked"] == 3
 
 
+SINGLE = PLAIN.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("data", "notes"),
+    cases(
+        (34, "\n".join(SINGLE[i : i + 80] for i in range(0, len(SINGLE), 80)), []),
+        (34, "\r\n".join(SINGLE[i : i + 80] for i in range(0, len(SINGLE), 80)), []),
+        (34, PLAIN.replace("~\n", "\n"), []),
+        (34, PLAIN.replace("~\n", "\r\n"), []),
+        (34, PLAIN.replace("~\n", "\r"), []),
+        (
+            37,
+            PLAIN.replace("*P*:", "*P**"),
+            ["ISA16, which declares the component separator, is the element separator"],
+        ),
+        (37, PLAIN.replace("*^*00501*", "*U*00401*"), []),
+        (38, PLAIN.lower(), ["names of segments are in small letters"]),
+        (38, PLAIN[:106] + PLAIN[106:].replace("SV1*", "sv1*"), ["names of segments are in small letters"]),
+        (38, PLAIN[:106] + PLAIN[106:].replace("~\n", "~\n  "), ["segments have blanks around them"]),
+        (38, PLAIN[:106] + PLAIN[106:].replace("~", "  ~"), ["segments have blanks around them"]),
+        (69, PLAIN.replace("432150001", "43215"), ["the ZIP code of a billing provider (N403) has not nine digits"]),
+        (69, PLAIN.replace("432150001", "43215-0001"), ["has not nine digits"]),
+        (69, PLAIN.replace("*432150001", ""), ["has not nine digits"]),
+        (69, PLAIN.replace("*432150001", "*K1A0B1*CA"), []),
+    ),
+)
+def test_what_is_read_as_it_stands_has_a_note_or_nothing(data: str, notes: list[str]) -> None:
+    said = linted(data)
+    assert (said.status, said.summary["claims_checked"], said.findings) == (0, 3, [])
+    assert said.err.count("note: f1: ") == len(notes)
+    assert all(note in said.err for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("*", "|", "ISA declares the element separator '*', the segments after it use '|'"),
+        (":", ">", "ISA declares the component separator ':', the segments after it use '>'"),
+        ("~", "'", "ISA declares the segment terminator '~', the segments after it use \"'\""),
+    ],
+)
+@pytest.mark.fault(35)
+def test_other_delimiters_than_isa_declares_are_one_finding(old: str, new: str, said: str) -> None:
+    assert [(code, message) for code, _, message in told(PLAIN[:106] + PLAIN[106:].replace(old, new))] == [
+        ("STR001", said)
+    ]
+
+
+@pytest.mark.fault(36)
+def test_a_terminator_inside_a_value_is_named_and_shows_nothing_of_it() -> None:
+    said = linted(PLAIN.replace("EXAMPLE*PAT", "EX~AMPLE*PAT"))
+    (found,) = said.says("STR001", "has no name of a segment")
+    assert found.place.line == line_of("NM1*IL")
+    assert not {"AMPLE", "W123456789"} & set(re.findall(r"\w+", said.text))
+    assert said.summary["claims_checked"] == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("HL*2*1*22*0", "HL*2*2*22*0", "HL02 of HL '2' names '2' as its parent"),
+        ("HL*2*1*22*0", "HL*1*1*22*0", "HL01 is not a number above that of the HL before it"),
+        ("HL*2*1*22*0", "HL**1*22*0", "HL01 is not a number above that of the HL before it"),
+        ("HL*1**20*1~\n", "", "HL02 of HL '2' names '1' as its parent"),
+    ],
+)
+@pytest.mark.fault(48)
+def test_levels_in_a_circle_twice_or_missing_are_named(old: str, new: str, said: str) -> None:
+    data = PLAIN.replace(old, new)
+    assert only(told(data), "STR003", said) == line_of(new or "HL*2", data)
+    assert linted(data).summary["claims_checked"] == 3
+
+
+@pytest.mark.fault(62)
+def test_a_date_of_the_claim_alone_is_that_of_its_line() -> None:
+    data = PLAIN.replace("DTP*472*D8*20260110~\n", "").replace("DTP*431", "DTP*472*D8*20260231~\nDTP*431", 1)
+    assert only(told(data), "STR005", "20260231 is not a calendar date") == line_of("DTP*472", data)
+
+
+@pytest.mark.parametrize("frequency", ["7", "8"])
+@pytest.mark.fault(67)
+def test_a_replacement_of_a_claim_is_no_duplicate_of_it(frequency: str) -> None:
+    again = f"CLM*A*90***11:B:{frequency}*Y*A*Y*Y~\nREF*F8*2026012345~\n"
+    data = PLAIN.replace("CLM*B*90***11:B:1*Y*A*Y*Y~\n", again).replace("SE*52", "SE*53")
+    assert told(data) == []
+    assert [code for code, _, _ in told(data.replace(f":B:{frequency}*", ":B:1*"))] != []
+
+
 # --- levels, segments and elements ----------------------------------------------------------------------------------
 
 

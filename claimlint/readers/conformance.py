@@ -167,9 +167,7 @@ def hierarchy_faults(
         unordered = np.diff(numbers, prepend=-1) <= 0
         unordered &= cut.start[hl] >= told[0]
         for i in np.flatnonzero(unordered)[:1]:
-            message = (
-                f"HL01 of an HL segment is not a number above that of the HL before it: {own[int(i)] or 'nothing'!r}"
-            )
+            message = "HL01 is not a number above that of the HL before it"
             yield number, int(unordered.sum()) - 1, Fault("STR003", int(cut.start[hl[i]]), message, hint)
         for i in np.flatnonzero(wrong)[:1]:
             message = (

@@ -70,8 +70,9 @@ class Segment:
 
     @property
     def id(self) -> str:
-        """The segment id, upper case."""
-        return self.elements[0].decode("ascii", "replace").strip().upper()
+        """The segment id, upper case; of what is no segment, where anything may stand, none."""
+        name = self.elements[0].decode("ascii", "replace").strip().upper()
+        return name if re.fullmatch("[A-Z][A-Z0-9]{1,2}", name) else ""
 
     def text(self, element: int) -> str:
         """One element, empty where there is none."""
