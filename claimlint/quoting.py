@@ -19,10 +19,14 @@ MASK = "•••"
 
 
 class Form(NamedTuple):
-    """A pattern for the whole of a value, in the dialect of Python and of Polars, and its most characters."""
+    """A pattern for the whole of a value, in the dialect of Python and of Polars, and its most characters.
+
+    `also` is another pattern, of a value of any length.
+    """
 
     pattern: str
     most: int
+    also: str = "$^"  # nothing
 
 
 # One or two letters; or digits, between which and after which no more than two letters stand.
@@ -86,13 +90,15 @@ def form_of(column: str) -> Form | None:
 @codeset.kept
 def procedure() -> Form:
     """The form of a procedure: a code, or one of the words that practices are known to write for decompression."""
-    return Form(f"{CODE.pattern}|{codeset.local_code_pattern()}", 16)
+    return CODE._replace(also=f"(?i){codeset.local_code_pattern()}")
 
 
 def has_form(text: str, form: Form) -> bool:
     """Whether all of a text has a form; one of blanks has any."""
     text = text.strip()
-    return len(text) <= form.most and re.fullmatch(form.pattern, text) is not None if text else True
+    if not text or (len(text) <= form.most and re.fullmatch(form.pattern, text)):
+        return True
+    return re.fullmatch(form.also, text) is not None
 
 
 def quoted(column: str, value: str) -> str:
@@ -120,6 +126,7 @@ def may_show(column: str, text: str) -> bool:
 def quoted_expr(text: pl.Expr, form: Form) -> pl.Expr:
     """The same as `quoted` for a whole column of text."""
     fits = (text.str.len_chars() <= form.most) & text.str.contains(f"^(?:{form.pattern})$")
+    fits = fits | text.str.contains(f"^(?:{form.also})$")
     return pl.when(text.is_null() | fits).then(text).otherwise(pl.lit(MASK))
 
 
