@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-spark test-locked test-lowest docs quality cases bench lock sbom clean
+.PHONY: demo test test-spark test-editors test-locked test-lowest docs quality reliability cases bench lock sbom clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -29,6 +29,10 @@ test-spark: .venv/installed-dev
 	$(BIN)/pip install --quiet --editable '.[spark]'
 	$(BIN)/pytest tests/test_spark.py
 
+# The extension for VS Code: its tests and its package. It needs Node.js 20 or later, and the registry of npm.
+test-editors: .venv/installed-dev
+	cd editors/vscode && npm ci && npm run check && CLAIMLINT=$(CURDIR)/$(BIN)/claimlint npm test && npm run package
+
 .venv/installed-docs: .venv/installed-dev
 	$(BIN)/pip install --quiet --editable '.[docs]'
 	touch $@
@@ -43,6 +47,10 @@ docs: .venv/installed-docs
 # Precision and recall of each rule on the labelled scenarios.
 quality: .venv/installed-dev
 	$(BIN)/python -m tests.quality
+
+# Every fault of docs/reliability.md, with the results of its tests. It takes some minutes.
+reliability: .venv/installed-dev
+	$(BIN)/python -m tests.reliability
 
 # The conformance cases, from the examples of the rules: tests/cases/.
 cases: .venv/installed-dev

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import errno
+import gc
 import os
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 
 from claimlint import ClaimlintError
@@ -16,9 +17,11 @@ COULD_NOT_RUN, INTERRUPTED, CLOSED_PIPE = 2, 130, 141
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
-        if number := getattr(signal, name, None):
-            signal.signal(number, _terminate)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _stop)
+    sys.unraisablehook = lambda unraisable: None  # of destructors, once a disk is full: the cause is told
     # Polars' other engine is made for larger tables than the parts that lines are linted in: it takes a tenth longer.
     os.environ.setdefault("POLARS_ENGINE_AFFINITY", "in-memory")
     # A stream that the caller closed is None: the run goes on, and what would go there goes nowhere.
@@ -30,51 +33,78 @@ def main() -> None:
         status = cli.main(standalone_mode=False) or 0
     except KeyboardInterrupt:
         status = INTERRUPTED
-    except OSError as error:
-        status = COULD_NOT_RUN
-        _say(f"cannot write the report: {error.strerror or error}" if error.errno == errno.ENOSPC else f"{error}")
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else COULD_NOT_RUN
-    except Exception as error:  # noqa: BLE001 - the last line of defence: say it in a sentence
-        status = _report(error)
+    except BaseException as error:  # noqa: BLE001 - the last line of defence, a library's panic too: say it in a sentence
+        status = COULD_NOT_RUN
+        with suppress(OSError):  # there may be nowhere left to say it
+            status = 0 if _stopped else _report(error)
+    if _stopped:  # whatever came of it: on a terminal that is gone, nothing can be written any more
+        status = 128 + _stopped
+        with suppress(OSError):
+            _say(f"stopped by {signal.Signals(_stopped).name}")
     _close(status)
 
 
-def _report(error: Exception) -> int:
+def _report(error: BaseException) -> int:
     import click
 
     if isinstance(error, click.exceptions.Abort):
         return INTERRUPTED
+    from claimlint.cli_common import internal_error, printable
+
     if isinstance(error, click.ClickException):
+        error.__dict__["message"] = printable(error.message)
         error.show()
         return COULD_NOT_RUN
     if isinstance(error, ClaimlintError):
-        click.echo(f"Error: {error}", err=True)
+        click.echo(printable(f"Error: {error}"), err=True)
         return COULD_NOT_RUN
-    from claimlint.cli_common import internal_error
-
+    if isinstance(error, OSError):
+        what = f"{error.filename}: " if error.filename else ""
+        _say(f"{what}{error.strerror or error}")
+        return COULD_NOT_RUN
     _say(internal_error(error))
     return COULD_NOT_RUN
 
 
 def _say(message: str) -> None:
-    print(f"claimlint: {message}", file=sys.stderr)
+    from claimlint.cli_common import printable
+
+    print(f"claimlint: {printable(message)}", file=sys.stderr)
 
 
-def _terminate(signum: int, frame: FrameType | None) -> None:
+_stopped = 0  # by which signal
+_at_once = False  # whether the next one ends the process
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    """Unwind at the first signal, so that what was written for the run goes with it; at the next one, just go."""
+    global _stopped, _at_once
+    if _at_once:
+        from claimlint.files import give_up
+
+        give_up()
+        os._exit(128 + signum)
+    _stopped, _at_once = signum, True
     raise SystemExit(128 + signum)
 
 
 def _close(status: int) -> None:
     """Flush what is left; a pipe closed by the reader or a full disk must not change into a wrong status."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        status = CLOSED_PIPE
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):
-        status = COULD_NOT_RUN
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    global _at_once
+    _at_once = True
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            status = CLOSED_PIPE
+        except (OSError, ValueError):
+            status = COULD_NOT_RUN
+        else:
+            continue
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    gc.freeze()  # all of it ends with the process: looking through it for garbage would take longer than it saves
     sys.exit(status)
 
 

@@ -104,9 +104,9 @@ class Report:
     def write(self, path: str | os.PathLike[str], form: str | None = None) -> None:
         """Write the report to a file, whole or not at all; the format is that of the file's name if none is given.
 
-        Raises ClaimlintError for a format that there is not, OSError where the file cannot be written.
+        Raises ClaimlintError for a format that there is not, or where the file cannot be written.
         """
-        from claimlint.cli_common import replace_file
+        from claimlint.files import replace_file
 
         target = Path(path)
         form = form or reports.ENDINGS.get(target.suffix.lower())

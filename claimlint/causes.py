@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from claimlint import lines
+from claimlint import lines, quoting
 from claimlint.findings import Severity, dollars, fingerprint
 from claimlint.rules import Rule
 
@@ -101,13 +101,12 @@ def identity(text: str) -> str:
 def about(text: str) -> str:
     """What the findings of a cause share, in words; from its `key`."""
     _, column, value = text.split(_SEPARATOR, 2)
-    known = lines.BY_NAME.get(column)
     if value.startswith("\x1e"):
         _, procedure, payer = value.split("\x1e")
+        procedure = quoting.quoted("procedure", procedure)
         return " for ".join(filter(None, (procedure or "no procedure", payer))) + f": {column}"
     value, _, payer = value.partition("\x1e")
-    value = "•••" if known and known.phi else value
-    return f"{column} {value}" + (f" for {payer}" if payer else "")
+    return f"{column} {quoting.quoted(column, value)}" + (f" for {payer}" if payer else "")
 
 
 @dataclass(frozen=True)
@@ -199,7 +198,9 @@ def breakdowns(parts: Sequence[Risk]) -> dict[str, list[Share]]:
     whole = pl.concat(part.shares for part in parts).group_by("kind", "label").agg(sums)
     whole = whole.sort(-pl.col("cents"), "label")
     for row in whole.iter_rows(named=True):
-        found[row["kind"]].append(Share(row["label"], row["cents"], row["lines"]))
+        label = quoting.quoted("billing_npi", row["label"]) if row["kind"] == PROVIDER else row["label"]
+        label = UNKNOWN if label == quoting.MASK else label
+        found[row["kind"]].append(Share(label, row["cents"], row["lines"]))
     found[WEEK].sort(key=lambda share: _day(share.label))
     return found
 

@@ -12,12 +12,13 @@ import click
 from claimlint import __version__
 from claimlint.cli_check import check, rerun, what_changes
 from claimlint.cli_codesets import codesets
-from claimlint.cli_common import Date, Share, Size, configured, find_rules, replace_file, use_configuration
+from claimlint.cli_common import Date, Share, Size, configured, find_rules, printable, use_configuration
 from claimlint.cli_completion import completion
 from claimlint.cli_completion import rules as complete_rules
 from claimlint.cli_server import server
 from claimlint.cli_ui import ui
 from claimlint.config import PAYER_CLASSES
+from claimlint.files import replace_file
 
 CLOSED_PIPE = 141  # what a shell gives for SIGPIPE
 
@@ -160,7 +161,7 @@ def code(code: str, on: dt.date | None, payer: str | None) -> int:
     on = on or dt.date.today()
     rows = describe(code, payer, on)
     if not rows:
-        click.echo(f"{code.upper()}: not in any loaded codeset")
+        click.echo(printable(f"{code.upper()}: not in any loaded codeset"))
         return 1
     width = max(len(label) for label, _ in rows)
     click.echo(f"{code.upper()} on {on.isoformat()}")

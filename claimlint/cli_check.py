@@ -7,6 +7,7 @@ import datetime as dt
 import io
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -19,16 +20,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from claimlint import ClaimlintError
-from claimlint.cli_common import FILE, configured, replace_file, use_configuration
+from claimlint.cli_common import FILE, configured, printable, use_configuration
 from claimlint.cli_completion import paths as complete_paths
 from claimlint.cli_completion import rules as complete_rules
 from claimlint.cli_options import engine_options, of_claims
+from claimlint.files import Files, replace_file
 
 if TYPE_CHECKING:
     from claimlint.findings import Finding, Report
     from claimlint.inputs import Options as EngineOptions
     from claimlint.inputs import Progress
     from claimlint.manifest import Inputs
+    from claimlint.reports import Style
+    from claimlint.state import State
 
 _MADE = click.Path(dir_okay=False, path_type=Path)
 # Those of `reports.FORMATS`, which would import Polars.
@@ -128,6 +132,7 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
 
         click.echo(settings.render(click.get_current_context(), options, told))
         return 0
+    inputs = Inputs()
     fixing = any(options[name] for name in ("fix", "unsafe_fixes", "diff", "fix_to", "in_place"))
     if options["manifest"] and (fixing or options["state"]):
         raise click.UsageError("--manifest goes with neither corrections nor --state: such a run cannot be repeated")
@@ -141,13 +146,13 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
             return int(left is None)
         report = left
     else:
-        inputs = Inputs()
         with _with_progress(told, options["quiet"]) as told:
             found = engine.claim_files(paths, told)
             report = engine.check_sources(inputs.watched(found) if options["manifest"] else found, told)
+    with Files() as files:
         if options["manifest"]:
-            _write_manifest(paths, options, inputs, report)
-    return _tell(report, options, told)
+            _add_manifest(paths, options, inputs, report, files)
+        return _tell(report, options, told, files)
 
 
 def _writable(paths: Sequence[str], options: dict[str, Any]) -> None:
@@ -169,13 +174,14 @@ def _writable(paths: Sequence[str], options: dict[str, Any]) -> None:
         known = [str(baseline)] if baseline and file != options["write_baseline"] else []
         if is_input(file, [*paths, *read, *known]):
             raise click.UsageError(f"{file} is an input; {what} must go to another file")
-        if file.resolve() in taken:
+        real = Path(os.path.realpath(file))  # `resolve` raises for a loop of links
+        if real in taken:
             raise click.UsageError(f"{file} is written already; {what} must go to another file")
-        taken.add(file.resolve())
+        taken.add(real)
 
 
-def _with_baseline(report: Report, options: dict[str, Any], told: EngineOptions) -> Report:
-    """The report without what is known; the baselines written that were asked for."""
+def _with_baseline(report: Report, options: dict[str, Any], told: EngineOptions, files: Files) -> Report:
+    """The report without what is known; the baselines that were asked for are added to the files."""
     from claimlint import baseline
     from claimlint.rules import all_rules
 
@@ -187,18 +193,20 @@ def _with_baseline(report: Report, options: dict[str, Any], told: EngineOptions)
     path: Path | None = options["baseline"]
     if new := options["write_baseline"]:
         made = baseline.of(report.findings)
-        replace_file(new, [baseline.written(made).encode()], 0o600)
+        files.add(new, [baseline.written(made).encode()], 0o600)
         report = replace(report, notes=[*report.notes, f"{new}: written; what it has is known from now on"])
         return baseline.compared(report, made, new)[0]
     if path:
         report, left = baseline.compared(report, baseline.load(path), path, unseen)
         if options["prune_baseline"]:
-            replace_file(path, [baseline.written(left).encode()], 0o600)
+            files.add(path, [baseline.written(left).encode()], 0o600)
     return report
 
 
-def _write_manifest(paths: tuple[str, ...], options: dict[str, Any], inputs: Inputs, report: Report) -> None:
-    """Write what was checked and with what."""
+def _add_manifest(
+    paths: tuple[str, ...], options: dict[str, Any], inputs: Inputs, report: Report, files: Files
+) -> None:
+    """Add what was checked and with what to the files."""
     import json
 
     from claimlint import manifest
@@ -209,7 +217,7 @@ def _write_manifest(paths: tuple[str, ...], options: dict[str, Any], inputs: Inp
         given.append(options["map_file"])
     named = [path for path in (*given, *options["history"], *told.files) if path]
     made = manifest.of_run(_arguments(paths, options), inputs.files, named, report)
-    replace_file(options["manifest"], [json.dumps(made, indent=1).encode(), b"\n"], 0o600)
+    files.add(options["manifest"], [json.dumps(made, indent=1).encode(), b"\n"], 0o600)
 
 
 @contextmanager
@@ -229,16 +237,37 @@ def _with_progress(told: EngineOptions, quiet: bool) -> Iterator[EngineOptions]:
         yield replace(told, progress=show)
 
 
-def _tell(report: Report, options: dict[str, Any], told: EngineOptions) -> int:
-    """Write the report without what is known; the exit status."""
+def _tell(
+    report: Report, options: dict[str, Any], told: EngineOptions, files: Files, state: State | None = None
+) -> int:
+    """Write the report without what is known, and let all files take their places; the exit status."""
     from claimlint.findings import where
 
-    report = _with_baseline(report, options, told)
+    report = _with_baseline(report, options, told, files)
     failing = any(_RANK[f.severity] >= _RANK[options["fail_on"]] for f in report.findings)
     if options["severity"] != "info":
         report.findings = where(report.findings, lambda f: _RANK[f.severity] >= _RANK[options["severity"]])
-    _write(report, options)
+    _write(report, options, files)
+    if state:
+        with _too_late_to_stop():
+            state.telling(files.waiting())
+            files.replace()
+            state.told()
+    else:
+        files.replace()
     return int(failing)
+
+
+@contextmanager
+def _too_late_to_stop() -> Iterator[None]:
+    """Let signals have no effect for a moment."""
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def _check_new(paths: tuple[str, ...], told: EngineOptions, options: dict[str, Any]) -> int:
@@ -246,14 +275,16 @@ def _check_new(paths: tuple[str, ...], told: EngineOptions, options: dict[str, A
     from claimlint import engine
     from claimlint.state import State
 
-    with closing(State(options["state"], told)) as state:
+    def waiting(said: str) -> None:
+        click.echo(f"note: {said}", err=True)
+
+    state = State(options["state"], told, waiting, replaced=options["output_files"])
+    with closing(state), Files() as files:
         with _with_progress(told, options["quiet"]) as told:
             found = state.unknown(engine.claim_files(paths, told))
             report = engine.check_sources(found, told, may_be_none=True)
         report = state.keep(report)
-        status = _tell(report, options, told)
-        state.told()
-    return status
+        return _tell(report, options, told, files, state)
 
 
 def _fix(paths: tuple[str, ...], told: EngineOptions, options: dict[str, Any]) -> Report | None:
@@ -283,51 +314,65 @@ def _fix(paths: tuple[str, ...], told: EngineOptions, options: dict[str, Any]) -
             raise ValueError(f"{clash} would be the copy of two files; correct them one after the other")
     except ValueError as error:
         raise ClaimlintError(str(error)) from None
-    for each, path in zip(made, targets, strict=True):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        original = Path(each.source.name)
-        replace_file(path, [each.data], original.stat().st_mode & 0o777 if original.is_file() else 0o600)
+    with Files() as files:
+        for each, path in zip(made, targets, strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            original = Path(each.source.name)
+            files.add(path, [each.data], original.stat().st_mode & 0o777 if original.is_file() else 0o600)
+        files.replace()
     if not options["quiet"]:
         for each, path in zip(made, targets, strict=True):
             counts = collections.Counter(f.code for f in each.done)
             what = ", ".join(f"{code} {count}" for code, count in sorted(counts.items()))
-            click.echo(f"fixed: {each.source.name}: {what}; corrected: {path}", err=True)
+            click.echo(printable(f"fixed: {each.source.name}: {what}; corrected: {path}"), err=True)
         for each in corrected:
             for finding, why in each.left:
                 where = f"{each.source.name}:{finding.place.line}"
-                click.echo(f"not fixed: {where}: {finding.code}: {why}", err=True)
+                click.echo(printable(f"not fixed: {where}: {finding.code}: {why}"), err=True)
     return report
 
 
-def _write(report: Report, options: dict[str, Any]) -> None:
-    """The reports to standard output or, whole or not at all, to files that only their owner may read."""
+def _write(report: Report, options: dict[str, Any], files: Files) -> None:
+    """The reports: added to the files, which only their owner may read, then written to where nothing is replaced."""
     from claimlint import reports
 
     if not options["quiet"]:
         for note in report.notes:
-            click.echo(f"note: {note}", err=True)
+            click.echo(printable(f"note: {note}"), err=True)
     style = reports.Style(statistics=options["statistics"], quiet=options["quiet"], verbose=options["verbose"])
+    streams = []
     for form, output in options["outputs"]:
-        if output is None:
-            terminal = sys.stdout.isatty()
-            seen = replace(
-                style,
-                colour=terminal and not os.environ.get("NO_COLOR"),
-                width=shutil.get_terminal_size().columns if terminal else None,
-            )
-            if isinstance(sys.stdout, io.TextIOWrapper):
-                sys.stdout.reconfigure(errors="backslashreplace")
-            for piece in reports.render(report, form, seen):
-                if isinstance(piece, str):
-                    sys.stdout.write(piece)
-                else:
-                    sys.stdout.buffer.write(piece)
-        elif output.exists() and not output.is_file():  # /dev/stdout or a pipe: there is nothing to replace
-            with output.open("wb") as file:
-                file.writelines(reports.encoded(reports.render(report, form, style)))
+        if output is None or (output.exists() and not output.is_file()):  # /dev/stdout, a pipe
+            streams.append((form, output))
         else:
             pieces = reports.render(report, form, replace(style, output=output))
-            replace_file(output, reports.encoded(pieces), 0o600)
+            files.add(output, reports.encoded(pieces), 0o600)
+    for form, output in streams:
+        if output is None:
+            _print(report, form, style)
+        else:
+            with output.open("wb") as file:
+                file.writelines(reports.encoded(reports.render(report, form, style)))
+
+
+def _print(report: Report, form: str, style: Style) -> None:
+    """The report to standard output, all of it: what is left for later could still get lost."""
+    from claimlint import reports
+
+    terminal = sys.stdout.isatty()
+    seen = replace(
+        style,
+        colour=terminal and not os.environ.get("NO_COLOR"),
+        width=shutil.get_terminal_size().columns if terminal else None,
+    )
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    for piece in reports.render(report, form, seen):
+        if isinstance(piece, str):
+            sys.stdout.write(piece)
+        else:
+            sys.stdout.buffer.write(piece)
+    sys.stdout.flush()
 
 
 def _outputs(formats: Sequence[str], files: Sequence[Path]) -> list[tuple[str, Path | None]]:
@@ -403,7 +448,7 @@ def rerun(manifest_file: Path, output_file: Path | None) -> int:
     if output_file:
         replace_file(output_file, reports.encoded(reports.render(report, "json", reports.Style())), 0o600)
     for line in (found := manifest.differences(before, after)):
-        click.echo(line)
+        click.echo(printable(line))
     if not found:
         count = f"{report.summary['claims_read']:,} claims, {len(report.findings):,} findings"
         click.echo(f"the same report, byte for byte, as on {before['finished']}: {count}")

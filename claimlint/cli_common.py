@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import errno
 import functools
-import os
 import re
-import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +19,22 @@ _MADE = ("state",)  # files that a run may make
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def internal_error(error: Exception) -> str:
+def internal_error(error: BaseException) -> str:
     """What to say of a fault of ours. The exception's own text may quote a claim, so it is not in it."""
     frame = error.__traceback__
     while frame and frame.tb_next:
         frame = frame.tb_next
     where = f"{frame.tb_frame.f_globals.get('__name__')}:{frame.tb_lineno}" if frame else "unknown"
     return f"internal error ({type(error).__name__} in {where}); please report it with the version and this line"
+
+
+def printable(message: str) -> str:
+    """A message as it may go to a terminal: names of files and headings in it may hold what a terminal would obey."""
+    if "".join(message.split("\n")).isprintable() and message.isascii():
+        return message
+    from claimlint.readers import shown  # Polars is not needed to say that an option is wrong
+
+    return "\n".join(map(shown, message.split("\n")))
 
 
 class Date(click.ParamType):  # type: ignore[type-arg] # a parameter only since click 8.4
@@ -133,23 +139,6 @@ def _use_rules(told: Config, *, plugins: bool) -> None:
         from claimlint import own
 
         rules.use(own.rules_of(told.rules), plugins=plugins)
-
-
-def replace_file(path: Path, pieces: Iterable[bytes], mode: int) -> None:
-    """Write a file whole or not at all."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path.parent))
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.writelines(pieces)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(mode)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def find_rules(selector: str) -> list[Rule]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import functools
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -168,6 +169,10 @@ def read_table(path: Path, like: pl.DataFrame | None = None, keys: Sequence[str]
     _refuse(path, raw["source"].is_null(), raw["source"], "every row must name its source")
     for column in key:
         _refuse(path, raw[column].is_null(), raw[column], f"every row must have a {column}")
+    for column in ("pattern", "prefix"):
+        for row, text in enumerate(raw[column] if like is not None and column in raw.columns else (), 2):
+            if fault := fault_of_pattern(text or ""):
+                raise CodesetError(f"{path}:{row}: the {column} cannot be used: {fault}")
     ends_early = (typed["effective_to"] < typed["effective_from"]).fill_null(False)
     _refuse(path, ends_early, raw["effective_to"], "it ends before it begins")
     return typed
@@ -178,6 +183,18 @@ def _refuse(path: Path, bad: pl.Series, values: pl.Series, why: str) -> None:
     row = bad.arg_true()
     if len(row):
         raise CodesetError(f"{path}:{row[0] + 2}: {why}, not {values[row[0]] or ''!r}; correct or restore the file")
+
+
+def fault_of_pattern(text: str) -> str:
+    """Why a regular expression cannot be used, in Polars and in Python; empty where it can."""
+    try:
+        re.compile(text)
+        pl.Series([""]).str.contains(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        return str(error)
+    except pl.exceptions.PolarsError as error:
+        return str(error).partition("\n\n")[0].splitlines()[-1].removeprefix("regex ").removeprefix("error: ")
+    return ""
 
 
 @kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import os
 import sys
 import time
@@ -19,17 +20,18 @@ import polars as pl
 
 from claimlint import causes, codeset, registers
 from claimlint.causes import Risk
-from claimlint.evaluation import Evaluation, spans
+from claimlint.evaluation import Evaluation, Memory, spans
 from claimlint.findings import Finding, Findings, NotChecked, Report, counted, dollars, order
 from claimlint.hits import file_finding, located, of_reader, packed, repeated_interchanges, unpacked
 from claimlint.inputs import CannotRun as CannotRun
 from claimlint.inputs import Options as Options
 from claimlint.inputs import Progress, read_history, read_registers
-from claimlint.readers import NotClaimRows, NotClaims, Place, Problem, Read, sniff
+from claimlint.quoting import quoted
+from claimlint.readers import NotClaimRows, NotClaims, Place, Problem, Read, Unreadable, sniff
 from claimlint.readers.slices import Sliced
 from claimlint.rules import all_rules
 from claimlint.shelf import Shelf, in_groups
-from claimlint.sources import CHANGED, Opened, Skipped, Source, SourceProblem, sources, total_size
+from claimlint.sources import CHANGED, Opened, Skipped, Source, SourceProblem, sources, total_size, why
 from claimlint.table import by_line, enrich, moved, numbered, typed
 
 _AGAIN = "get the file again; what came before the damage was linted"
@@ -61,14 +63,15 @@ def check_sources(
     *,
     may_be_none: bool = False,
     given: registers.Registers | None = None,
+    memory: Memory | None = None,
 ) -> Report:
     """Lint files that were opened. Raises CannotRun when there is nothing that could be read.
 
     With `may_be_none` it is no fault if there are no files. `given` are registers that were read already, in the place
-    of those that the options name.
+    of those that the options name. `memory` is of the run before, which was nearly the same.
     """
     began = time.monotonic()
-    with closing(Run(options, read_registers(options) if given is None else given)) as run:
+    with closing(Run(options, read_registers(options) if given is None else given, memory)) as run:
         run.add_history()
         run.add_files(found)
         if not run.files and (run.failed or not may_be_none):
@@ -129,10 +132,11 @@ class _Unit:
 class Run:
     """A run: files are read and their lines shelved, the lines linted part by part, and what is found is placed."""
 
-    def __init__(self, options: Options, given: registers.Registers) -> None:
+    def __init__(self, options: Options, given: registers.Registers, memory: Memory | None = None) -> None:
         self.files: dict[str, None] = {}
         self.failed: list[tuple[str, str, str]] = []  # name, code and message
-        self._options, self._given = options, given
+        self._unsettled: set[str] = set()
+        self._options, self._given, self._memory = options, given, memory
         self._notes: dict[str, None] = {}
         self._claims = 0
         self._history_notes: list[str] = []
@@ -230,9 +234,16 @@ class Run:
                 if isinstance(whole, tuple):
                     return unit, (whole[0], "; ".join(filter(None, (whole[1], opened.damage))))
                 made = whole
+            changed = unit.last and opened.has_changed()
         except OSError as error:
-            return unit, ("STR001", f"cannot be read: {error.strerror or error}")
-        if unit.last and (damage := CHANGED if opened.has_changed() else opened.damage):
+            self._unsettled.add(opened.name)
+            return unit, ("STR001", why(error))
+        except MemoryError:
+            self._unsettled.add(opened.name)
+            return unit, ("STR001", "needs more memory than there is; split it, or lint it by itself")
+        if changed:
+            self._unsettled.add(opened.name)
+        if unit.last and (damage := CHANGED if changed else opened.damage):
             made.problems.append(Problem("STR001", damage, _AGAIN, Place(1, 1, 1, 1)))
         self._shelve(unit.number, made)
         return unit, made
@@ -286,7 +297,11 @@ class Run:
         report = Report(
             found,
             sorted((_counted(n, count) for n, count in not_checked.items()), key=lambda n: (n.code, n.reason)),
-            [(name, u) for name, made in self._reads.values() for u in made.unreadable],
+            [
+                (name, replace(u, claim_id=u.claim_id and quoted("claim_id", u.claim_id)))
+                for name, made in self._reads.values()
+                for u in made.unreadable
+            ],
             {},
             self._all_notes(sum(part.later for part in parts)) + notes,
             pl.concat(
@@ -297,6 +312,7 @@ class Run:
             ),
             causes.of_run(risks, all_rules()),
             causes.breakdowns(risks),
+            self._unsettled,
         )
         risk = report.at_risk
         report.summary = {
@@ -332,7 +348,8 @@ class Run:
         groups = self._shelf.groups if self._shelf.parts > 1 else ()
         spanning = [in_groups(group, self._shelf.spanning(group)).alias(spans(group)) for group in groups]
         table = table.with_columns(spanning)
-        evaluation = Evaluation(table, self._reads, given, options)
+        memory = self._memory if self._shelf.parts == 1 else None
+        evaluation = Evaluation(table, self._reads, given, options, memory)
         for rule in self._rules:
             evaluation.add(rule, ~pl.col(spans(rule.across)) if rule.across in groups else None)
         evaluation.run()
@@ -456,9 +473,14 @@ def _quick_turns() -> Iterator[None]:
 
 def in_order(work: Callable[[_In], _Out], items: Iterable[_In]) -> Iterator[_Out]:
     """`work` done on each item by as many threads as there are processors; only a few results wait to be taken."""
+    rest = iter(items)
+    first = list(itertools.islice(rest, 2))
+    if len(first) < 2:  # of one thing threads make no two
+        yield from map(work, first)
+        return
     with _quick_turns(), ThreadPoolExecutor(_WORKERS) as pool:
         waiting: deque[Future[_Out]] = deque()
-        for item in items:
+        for item in itertools.chain(first, rest):
             waiting.append(pool.submit(work, item))
             if len(waiting) > _WORKERS:
                 yield waiting.popleft().result()
@@ -482,6 +504,10 @@ def seen(reads: Sequence[tuple[str, Read]], options: Options, given: registers.R
     frames = [typed(made, number, past=False) for number, (_, made) in enumerate(reads)]
     table = enrich(numbered(pl.concat(frames)), options, given)
     return Evaluation(table, dict(enumerate(reads)), given, options).view(view, set(table.columns))
+
+
+def _told(each: Unreadable) -> Unreadable:
+    return replace(each, claim_id=each.claim_id and quoted("claim_id", each.claim_id))
 
 
 def _summary(report: Report, files: int, seconds: float) -> dict[str, Any]:

@@ -7,11 +7,11 @@ import pickle
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
 import polars as pl
 
-from claimlint import causes, codeset, lines, policy, registers, vocabulary
+from claimlint import causes, codeset, lines, policy, quoting, registers, vocabulary
 from claimlint.findings import NotChecked
 from claimlint.hits import Correction, Replacement
 from claimlint.inputs import Options
@@ -28,7 +28,50 @@ _ONE = ("claim", "session", "patient")  # views that have one finding for all ro
 # What is known of every hit.
 _OF_HIT = ("file_no", "row", "claim_key", *lines.POSITIONS, "claim_id", "service_line", "procedure", "service_date",
            "payer_class")  # fmt: skip
+_ALWAYS = ("past", "file_no", "payer_class")  # what every condition is limited by
 _INDEXED = {"modifiers": "modifier", "diagnoses": "diagnosis", "pointers": "pointer"}
+
+
+class Memory:
+    """Where conditions held in a table, for the next table, which is nearly the same: a document while it is typed.
+
+    A condition that reads only columns that are as they were holds where it held.
+    """
+
+    def __init__(self) -> None:
+        self._of: object = None
+        self._tables: dict[str, pl.DataFrame] = {}
+        self._masks: dict[int, tuple[Finds, pl.Series]] = {}
+
+    def begin(self, of: object) -> None:
+        """A new table; forget what was known if it is not of the same `of`."""
+        if self._of != of:
+            self._of = of
+            self._tables, self._masks = {}, {}
+
+    def masks(self, view: str, table: pl.DataFrame, cases: Sequence[_Case]) -> dict[int, pl.Series]:
+        """Where conditions hold that need not be evaluated, by their numbers in `cases`."""
+        before = self._tables.get(view)
+        self._tables[view] = table
+        if before is None or before.height != table.height:
+            return {}
+        asked = {root for case in cases for root in (*case.finds.roots, *_ALWAYS)}
+        same = {c for c in asked if c in before.columns and before[c].equals(table[c], null_equal=True)}
+        known = {i: self._masks.get(id(case.finds)) for i, case in enumerate(cases)}
+        return {i: mask[1] for i, mask in known.items() if mask and same.issuperset((*mask[0].roots, *_ALWAYS))}
+
+    def keep(self, case: _Case, mask: pl.Series) -> None:
+        """Note where a condition holds."""
+        self._masks[id(case.finds)] = case.finds, mask
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A condition of a rule, and when it is looked at here: not in files that lack a column that it needs."""
+
+    rule: Rule
+    finds: Finds
+    when: pl.Expr
 
 
 class Evaluation:
@@ -40,12 +83,16 @@ class Evaluation:
         reads: Mapping[int, tuple[str, Read]],
         given: registers.Registers,
         options: Options,
+        memory: Memory | None = None,
     ) -> None:
         self._options, self.suppressed = options, Counter[int]()
+        self._memory = memory
+        if memory:
+            memory.begin({n: (name, made.columns) for n, (name, made) in reads.items()})
         self._table, self._reads = table, reads
         of_kind = {prefix: getattr(given, kind) for prefix, (kind, *_) in registers.KINDS.items()}
         self._has = {prefix: each and each.columns for prefix, each in of_kind.items()}
-        self._cases: dict[str, list[tuple[Rule, Finds]]] = {}
+        self._cases: dict[str, list[_Case]] = {}
         # Cause and row, or the keys of the rows, of what is put at risk.
         self._risk: list[pl.DataFrame] = []
         self._risk_keys: dict[tuple[str, ...], list[pl.DataFrame]] = {}
@@ -91,7 +138,7 @@ class Evaluation:
                 when = when & ~pl.col("file_no").is_in(without)
             if rule.payers:
                 when = when & pl.col("payer_class").is_in(rule.payers)
-            self._cases.setdefault(finds.view or rule.view, []).append((rule, replace(finds, when=when)))
+            self._cases.setdefault(finds.view or rule.view, []).append(_Case(rule, finds, when))
         if self._unknown_payers and (rule.payers or rule.policy):
             self._cannot(
                 rule,
@@ -158,32 +205,40 @@ class Evaluation:
     def run(self) -> None:
         """Evaluate all cases: `hits` then has what they find."""
         for view, cases in self._cases.items():
-            expressions = [e for _, finds in cases for e in (finds.when, *(finds.values or {}).values())]
-            table = self.view(view, {root for e in expressions for root in e.meta.root_names()})
+            table = self.view(view, {root for case in cases for root in (*case.finds.roots, *_ALWAYS)})
             schema = dict(self._table.schema) | dict(table.schema)
-            self._found(view, table, schema, [case for case in cases if not case[0].origin])
-            for rule, finds in (case for case in cases if case[0].origin):
+            self._found(view, table, schema, [case for case in cases if not case.rule.origin])
+            for case in (case for case in cases if case.rule.origin):
                 try:
-                    self._found(view, table, schema, [(rule, finds)])
-                except Exception as error:  # noqa: BLE001 - see `add`
-                    self._failed(rule, error)
+                    self._found(view, table, schema, [case])
+                except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 - see `add`
+                    self._failed(case.rule, error)
 
-    def _found(
-        self, view: str, table: pl.DataFrame, schema: dict[str, pl.DataType], cases: Sequence[tuple[Rule, Finds]]
-    ) -> None:
+    def _found(self, view: str, table: pl.DataFrame, schema: dict[str, pl.DataType], cases: Sequence[_Case]) -> None:
         """All conditions in one query, then what is shown of those that hold somewhere."""
-        masks = table.lazy().select(finds.when.alias(str(i)) for i, (_, finds) in enumerate(cases)).collect()
-        hit = [(i, rule, finds) for i, (rule, finds) in enumerate(cases) if masks[str(i)].any()]
+        masks = self._masks(view, table, cases)
+        hit = [(i, case.rule, case.finds) for i, case in enumerate(cases) if masks[i].any()]
         # Windows in `values` look at the whole view, so they are worked out before the hits are taken.
         named = [(i, name, e) for i, _, finds in hit for name, e in (finds.values or {}).items()]
         values = table.lazy().select(e.alias(f"{i} {name}") for i, name, e in named).collect()
         for i, rule, finds in hit:
-            where = masks[str(i)].arg_true()
+            where = masks[i].arg_true()
             if finds.unchecked:
                 self._cannot(rule, finds.unchecked, finds.hint, whole=False, count=len(where))
                 continue
             own = values.select(pl.col(f"{i} {name}").alias(name) for name in finds.values or {})
             self._take(view, table, schema, rule, finds, where, own)
+
+    def _masks(self, view: str, table: pl.DataFrame, cases: Sequence[_Case]) -> list[pl.Series]:
+        """Where each condition holds."""
+        memory = self._memory if cases and not cases[0].rule.origin else None
+        known = memory.masks(view, table, cases) if memory else {}
+        new = {str(i): case for i, case in enumerate(cases) if i not in known}
+        found = table.lazy().select(case.when.alias(i) for i, case in new.items()).collect()
+        if memory:
+            for i, case in new.items():
+                memory.keep(case, found[i])
+        return [known[i] if i in known else found[str(i)] for i in range(len(cases))]
 
     def _take(
         self,
@@ -273,7 +328,7 @@ class Evaluation:
         A finding may put a whole claim or session at risk, so these come along whole. Rules that were not taken in need
         nothing, and those about a register only the rows that it knows.
         """
-        taken = {id(rule) for cases in self._cases.values() for rule, _ in cases}
+        taken = {id(case.rule) for cases in self._cases.values() for case in cases}
         rules = [rule for rule in rules if id(rule) in taken]
         if not rules:
             return pl.DataFrame()
@@ -389,7 +444,10 @@ def spans(group: tuple[str, ...]) -> str:
 
 
 def template(text: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:
-    """A message with `{column}` placeholders as an expression; money in USD, dates in ISO form, lists with commas."""
+    """A message with `{column}` placeholders as an expression; money in USD, dates in ISO form, lists with commas.
+
+    What has not the form of its column is masked: see `quoting`.
+    """
     parts = re.split(r"\{(\w+)\}", text)
     exprs = [_as_text(name, schema[name]) if i % 2 else pl.lit(name) for i, name in enumerate(parts)]
     return pl.concat_str(exprs)
@@ -397,7 +455,7 @@ def template(text: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:
 
 def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
     column = pl.col(name)
-    known = lines.BY_NAME.get(name)
+    known, form = lines.BY_NAME.get(name), quoting.form_of(name)
     if (known and known.kind == "money") or name.endswith("_cents"):
         cents = column.abs() % 100
         sign = pl.when(column < 0).then(pl.lit("-")).otherwise(pl.lit(""))
@@ -405,9 +463,10 @@ def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
             sign, pl.lit("$"), (column.abs() // 100).cast(pl.String), pl.lit("."), cents.cast(pl.String).str.zfill(2)
         )
     elif dtype == pl.List:
-        text = column.cast(pl.List(pl.String)).list.join(", ")
+        items = column.cast(pl.List(pl.String))
+        text = (items.list.eval(quoting.quoted_expr(pl.element(), form)) if form else items).list.join(", ")
     elif dtype.is_float():
         text = column.cast(pl.String).str.replace(r"\.0$", "")
     else:
-        text = column.cast(pl.String)
+        text = quoting.quoted_expr(column, form) if form and dtype == pl.String else column.cast(pl.String)
     return text.fill_null("nothing")

@@ -224,6 +224,7 @@ class Report:
 
     `at_risk` has a row per service line: charge (US cents), and whether it has an error or a warning. `causes`: what is
     to be corrected, the dearest first. `shares`: the dollars at risk by rule, payer, provider and week (see `causes`).
+    `unsettled` are the files that may be read otherwise the next time: the disk failed, or somebody wrote to them.
     """
 
     findings: Sequence[Finding]
@@ -234,6 +235,7 @@ class Report:
     at_risk: pl.DataFrame = field(default_factory=pl.DataFrame)
     causes: list[Cause] = field(default_factory=list)
     shares: dict[str, list[Share]] = field(default_factory=dict)
+    unsettled: set[str] = field(default_factory=set)
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON report, schema version 1; the findings one by one, since there may be many."""

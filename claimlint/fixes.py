@@ -166,10 +166,16 @@ def copy_name(name: str) -> str:
     archive, _, member = name.partition("!")
     path = PurePath(archive)
     if member:
-        path = path.with_name(PurePath(member).name)
+        path = path.with_name(_last(member))
     elif path.suffix.lower() == ".gz":
         path = path.with_suffix("")
     return str(path.with_name(f"{path.stem}.fixed{path.suffix}"))
+
+
+def _last(name: str) -> str:
+    """The last part of a name, in an archive or not; the names of members may be anything, `..` too."""
+    last = re.split(r"[/\\!]", name)[-1]
+    return last if last.strip(". ") else "claims"
 
 
 def target(corrected: Corrected, folder: Path | None, *, in_place: bool) -> Path:
@@ -181,7 +187,7 @@ def target(corrected: Corrected, folder: Path | None, *, in_place: bool) -> Path
             why = "has changed since it was read" if path.is_file() and "!" not in name else "is no file of its own"
             raise ValueError(f"{shown(name)} {why}, so it was not overwritten; use --fix-to FOLDER")
         return path
-    path = Path(copy_name(name)) if folder is None else folder / PurePath(name.replace("!", "/")).name
+    path = Path(copy_name(name)) if folder is None else folder / _last(name)
     if path.exists() and path.read_bytes() != corrected.data:
         raise ValueError(f"{path} is there already and is another file; move it away, or use --fix-to FOLDER")
     return path

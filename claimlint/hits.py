@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from claimlint import causes, lines
+from claimlint import causes, lines, quoting
 from claimlint.findings import Edit, Finding, Fix, Severity, fingerprint
 from claimlint.readers import Locate, Place, Problem, Read
 from claimlint.rules import Rule
@@ -85,7 +85,7 @@ def _placed(correction: Correction, column: str, locate: Locate, separator: str,
         Edit(locate(each.positions, column, each.index, show_phi), each.old, each.new, each.also)
         for each in correction.replacements
     )
-    private = column in lines.BY_NAME and lines.BY_NAME[column].phi
+    private = quoting.quoted(column, correction.text) != correction.text
     return Fix(correction.safe, correction.text, edits, private, separator)
 
 
@@ -139,12 +139,17 @@ def finding(
 ) -> Finding:
     """A rule's finding at a place. `row` has what is known of the claim or line; `cents` are at risk by it.
 
+    What has not the form of its column is masked: see `quoting`.
+
     `known_by` tells it from others where the message does not say the same in every run.
     """
-    claim, line = row.get("claim_id"), row.get("service_line")
-    procedure, date = row.get("procedure"), row.get("service_date")
+    claim, procedure, date = (row.get(name) for name in ("claim_id", "procedure", "service_date"))
     # Without the line: a CSV may number them by how its rows stand.
     mark = fingerprint(rule.code, claim, date, procedure, field_name, known_by or message)
+
+    def quoted(name: str, column: str) -> str | None:
+        return quoting.quoted(column, value) if (value := row.get(name)) is not None else None
+
     return Finding(
         rule.code,
         rule.name,
@@ -153,9 +158,9 @@ def finding(
         hint,
         file,
         place,
-        claim,
-        line,
-        procedure,
+        quoted("claim_id", "claim_id"),
+        quoted("service_line", "service_line"),
+        quoted("procedure", "procedure"),
         date,
         row.get("payer_class"),
         cents,
@@ -165,6 +170,6 @@ def finding(
         mark,
         fix,
         row.get("payer"),
-        row.get("provider"),
+        quoted("provider", "billing_npi"),
         causes.identity(row["cause"]) if row.get("cause") else None,
     )

@@ -20,6 +20,7 @@ _STATUSES = (
     ("0", "no finding at or above --fail-on"),
     ("1", "findings, or what the page of a command says of 1"),
     ("2", "it could not run: usage, configuration, or nothing could be read"),
+    ("129", "its terminal was closed (SIGHUP)"),
     ("130", "interrupted (SIGINT)"),
     ("141", "the reader of the output closed it (SIGPIPE)"),
     ("143", "terminated (SIGTERM)"),

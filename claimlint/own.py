@@ -21,6 +21,8 @@ from claimlint.lines import BY_NAME
 from claimlint.rules import FAMILIES, Finds, Rule, View, all_rules, shipped
 
 _CODE = re.compile(r"[A-Z]{2,10}[0-9]{2,5}")
+_LONGEST = 2_000  # characters of an expression, since Polars takes time with the third power of its terms
+_GROWING = re.compile(r"\b([LR]PAD|REPLACE)\s*\(", re.IGNORECASE)
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -102,15 +104,22 @@ def _unknown(column: str, known: Any) -> str:
 
 def _expression(entry: Entry, view: View) -> pl.Expr:
     """The condition, which must be true or false for the example's lines."""
-    at = entry.at("where")
+    at, text = entry.at("where"), entry.values["where"]
+    if len(text) > _LONGEST:
+        raise ConfigError(
+            f"{at}: the expression has more than {_LONGEST:,} characters; IN ('A', 'B') is short for many OR"
+        )
+    growing = [name.upper() for name in _GROWING.findall(re.sub("'[^']*'", "''", text))]
+    if len(growing) > growing.count("REPLACE") or len(growing) > 1:
+        raise ConfigError(f"{at}: LPAD, RPAD and more than one REPLACE are refused, since they can fill the memory")
     table = _view(view)
     try:
-        where: pl.Expr = pl.sql_expr(entry.values["where"])
+        where: pl.Expr = pl.sql_expr(text)
         for column in where.meta.root_names():
             if column not in table.columns:
                 raise ConfigError(f"{at}: {_unknown(column, table.columns)}")
         result = table.lazy().select(where.alias("where")).collect()["where"]
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise ConfigError(f"{at}: {str(error).strip().splitlines()[0]}") from None
     if result.dtype != pl.Boolean:
         raise ConfigError(f"{at}: the expression gives {result.dtype}, but a rule asks what is true or false")

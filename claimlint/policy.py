@@ -67,6 +67,7 @@ CHOICES = {
     "notice": ("abn", "organization-determination", "waiver", "estimate"),
     "units_rule": ("cms", "ama"),
 }
+_MOST = 99_999  # that a number may be: days, mostly
 _ABOUT = {"id", "title", "procedures", "groups", "effective_from", "effective_to", "citation", "url", "verify"}
 _PACK = {"class", "name", "ids", "names", "states", "filing_indicators", "policy", "example"}
 _PAYER = ["payer_class", "payer_id", "payer_name", "billing_state", "claim_filing_indicator"]
@@ -164,24 +165,28 @@ def packs() -> tuple[Pack, ...]:
 def load(path: Path, layer: int = 0) -> Pack:
     """Read and check one pack. Raises PackError naming the file, the key and the nearest right key."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         raw = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise PackError(f"{path}: {error}") from None
     _known(path, raw, _PACK, "the pack")
     payer_class = raw.get("class")
     if payer_class not in CLASSES:
         raise PackError(f"{path}: class must be one of {', '.join(CLASSES)}, not {payer_class!r}")
-    name = raw.get("name", payer_class)
+    name, policies = raw.get("name", payer_class), raw.get("policy", [])
+    if not isinstance(name, str):
+        raise PackError(f"{path}: name must be a text, not {name!r}")
+    if not isinstance(policies, list) or not all(isinstance(each, dict) for each in policies):
+        raise PackError(f"{path}: policy must be written [[policy]], once for each")
     return Pack(
         file=path.name,
         payer_class=payer_class,
         name=name,
-        ids=frozenset(raw.get("ids", [])),
-        names=tuple(raw.get("names", [])),
-        states=frozenset(raw.get("states", [])),
-        filing_indicators=frozenset(raw.get("filing_indicators", [])),
-        policies=tuple(_policy(path, name, entry) for entry in raw.get("policy", [])),
+        ids=frozenset(_texts(path, raw, "ids", "the pack")),
+        names=tuple(_texts(path, raw, "names", "the pack")),
+        states=frozenset(_texts(path, raw, "states", "the pack")),
+        filing_indicators=frozenset(_texts(path, raw, "filing_indicators", "the pack")),
+        policies=tuple(_policy(path, name, entry) for entry in policies),
         layer=layer,
         examples=config.entries(path, text, raw, "example", config.LISTS["example"]),
     )
@@ -198,6 +203,12 @@ def _policy(path: Path, payer: str, entry: dict[str, Any]) -> Policy:
         kind = _TYPES[type(KEYS[key][0])]
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise PackError(f"{path}: {where}: {key} must be of type {kind.__name__}, not {value!r}")
+        if kind is list:
+            _texts(path, values, key, where)
+        if isinstance(value, int) and kind is int and not 0 <= value <= _MOST:
+            raise PackError(f"{path}: {where}: {key} must be from 0 to {_MOST:,}, not {value}")
+    if (pattern := values.get("authorization_pattern")) and (fault := codeset.fault_of_pattern(pattern)):
+        raise PackError(f"{path}: {where}: authorization_pattern cannot be used: {fault}")
     for name in values.get("required_columns", []):
         if name not in schema.BY_NAME:
             near = difflib.get_close_matches(name, schema.BY_NAME, 1)
@@ -205,13 +216,21 @@ def _policy(path: Path, payer: str, entry: dict[str, Any]) -> Policy:
             raise PackError(f"{path}: {where}: required_columns: there is no column {name!r}{hint}")
     begin, end = entry.get("effective_from"), entry.get("effective_to")
     for key, day in (("effective_from", begin), ("effective_to", end)):
-        if day is not None and not isinstance(day, dt.date):
+        if day is not None and (not isinstance(day, dt.date) or isinstance(day, dt.datetime)):
             raise PackError(f"{path}: {where}: {key} must be a date such as 2026-01-01")
     if begin and end and end < begin:
         raise PackError(f"{path}: {where}: it ends before it begins")
-    return Policy(entry["id"], entry["title"], payer, frozenset(entry.get("procedures", [])),
-                  frozenset(entry.get("groups", [])), begin, end, entry["citation"], bool(entry.get("verify", False)),
-                  values)  # fmt: skip
+    procedures, groups = (frozenset(_texts(path, entry, key, where)) for key in ("procedures", "groups"))
+    return Policy(entry["id"], entry["title"], payer, procedures, groups, begin, end, entry["citation"],
+                  bool(entry.get("verify", False)), values)  # fmt: skip
+
+
+def _texts(path: Path, table: dict[str, Any], key: str, where: str) -> list[str]:
+    """The texts that a key lists. Raises PackError for anything else."""
+    value = table.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise PackError(f"{path}: {where}: {key} must be a list of texts, not {value!r}")
+    return value
 
 
 def value_of(key: str, text: str) -> Any:
@@ -325,7 +344,8 @@ def policy_columns(lines: pl.DataFrame, extra: tuple[Pack, ...] = ()) -> pl.Data
 
 def _bounds(policy: Policy) -> list[dt.date]:
     """The days on which a policy begins to speak or is silent again."""
-    ends = [policy.effective_to + dt.timedelta(days=1)] if policy.effective_to else []
+    end = policy.effective_to
+    ends = [end + dt.timedelta(days=1)] if end and end < dt.date.max else []
     return ends + ([policy.effective_from] if policy.effective_from else [])
 
 

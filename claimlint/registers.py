@@ -219,13 +219,11 @@ def read(kind: str, data: bytes, name: str, mapping: Mapping[str, str] = _NONE) 
     return Register(name, table, carried, [f"{name}: {note}" for note in notes], problems)
 
 
-def _null(columns: tuple[Column, ...], prefix: str, height: int) -> pl.DataFrame:
+def _null(columns: tuple[Column, ...], prefix: str, height: int) -> list[pl.Series]:
     """The columns of a register, joined to lines of which it knows nothing."""
-    return pl.DataFrame(schema={f"{prefix}{c.name}": schema.DTYPES[c.kind] for c in columns}).clear(height)
-
-
-def _unknown(name: str) -> pl.Expr:
-    return pl.lit(None, pl.Boolean).alias(name)
+    dtypes: dict[str, pl.DataType] = {} if prefix == "fee_" else {f"{prefix}found": pl.Boolean()}
+    dtypes |= {f"{prefix}{c.name}": schema.DTYPES[c.kind] for c in columns}
+    return [pl.Series(name, [None], dtype).new_from_index(0, height) for name, dtype in dtypes.items()]
 
 
 def join(lines: pl.DataFrame, given: Registers) -> pl.DataFrame:
@@ -239,21 +237,22 @@ def join(lines: pl.DataFrame, given: Registers) -> pl.DataFrame:
     estimate, letter) is the member's latest up to that day. A fee is found by procedure and date, rather of the line's
     own payer class.
     """
-    keyed = lines.with_row_index("_row").with_columns(
-        _number("prior_authorization").alias("_number"), _member("member_id").alias("_member")
-    )
-    height = lines.height
-    auth = _null(AUTHORIZATIONS, "auth_", height).select(_unknown("auth_found"), pl.all())
-    docs = _null(DOCUMENTATION, "doc_", height).select(_unknown("doc_found"), pl.all())
-    fees = _null(FEES, "fee_", height)
-    if given.authorizations:
-        auth = _authorized(keyed, given.authorizations.table)
-    if given.documentation:
-        docs = _documented(keyed, given.documentation.table)
-    if given.fees:  # lines need not have a payer class otherwise
-        fees = _charged(keyed, given.fees.table)
-    assert auth.height == docs.height == fees.height == lines.height
-    return lines.with_columns(auth.get_columns() + docs.get_columns() + fees.get_columns())
+    keyed = lines
+    if given.authorizations or given.documentation or given.fees:
+        keyed = lines.with_row_index("_row").with_columns(
+            _number("prior_authorization").alias("_number"), _member("member_id").alias("_member")
+        )
+    found: list[pl.Series] = []
+    for register, columns, prefix, look_up in (
+        (given.authorizations, AUTHORIZATIONS, "auth_", _authorized),
+        (given.documentation, DOCUMENTATION, "doc_", _documented),
+        (given.fees, FEES, "fee_", _charged),  # lines need not have a payer class otherwise
+    ):
+        if register:
+            found += look_up(keyed, register.table).get_columns()
+        else:
+            found += _null(columns, prefix, lines.height)
+    return lines.hstack(found)
 
 
 def _charged(keyed: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:

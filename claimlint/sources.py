@@ -28,6 +28,7 @@ _PACKED = 8  # how much larger claims are than packed, about
 _OFFICE = {"[Content_Types].xml", "mimetype"}
 # Unpacked data beyond this is refused: no claim file compresses 200 to 1, archives made to do harm do.
 _MAX_RATIO, _RATIO_FROM, _MAX_UNPACKED, _MAX_MEMBERS = 200, 10 << 20, 4 << 30, 10_000
+_MAX_GZIP_MEMBERS = 100_000  # bgzip makes one of each 64 KB
 
 
 LARGE = 16 << 20  # bytes of a file that is not to be held in memory as a whole
@@ -118,7 +119,7 @@ def sources(paths: Sequence[str], stdin_filename: str, skip: Sequence[Path]) -> 
         try:
             status = each.stat()
         except OSError as error:
-            yield SourceProblem(_name(each), _why(error))
+            yield SourceProblem(_name(each), why(error))
             continue
         if (status.st_dev, status.st_ino) in seen:
             continue
@@ -134,10 +135,9 @@ def sources(paths: Sequence[str], stdin_filename: str, skip: Sequence[Path]) -> 
 def _meant(paths: Sequence[str], stdin_filename: str) -> Iterator[Path | Opened]:
     for path in paths:
         if path == "-":
-            data = sys.stdin.buffer.read()
-            yield Source(stdin_filename, data) if data else SourceProblem(stdin_filename, "standard input is empty")
+            yield _standard_input(stdin_filename)
         else:
-            yield from _expand(path)
+            yield from expand(path)
 
 
 def in_order(each: Path | Opened) -> PurePath:
@@ -145,18 +145,40 @@ def in_order(each: Path | Opened) -> PurePath:
     return each if isinstance(each, Path) else PurePath(each.name)
 
 
-def _expand(path: str) -> Iterator[Path | SourceProblem | Skipped]:
+def _standard_input(name: str) -> Source | SourceProblem:
+    """All that comes, as long as it ends; what is large in a file without a name."""
+    sink = tempfile.SpooledTemporaryFile(LARGE)  # noqa: SIM115 - see `_unpacked`
+    total = 0
+    while piece := sys.stdin.buffer.read(_PIECE):
+        total += len(piece)
+        if total > _MAX_UNPACKED:
+            sink.close()
+            return SourceProblem(name, f"refused: standard input goes on after {_MAX_UNPACKED >> 30} GB; name the file")
+        sink.write(piece)
+    return _unpacked(name, sink, total, None) if total else SourceProblem(name, "standard input is empty")
+
+
+def expand(path: str) -> Iterator[Path | SourceProblem | Skipped]:
     """The files that one argument means."""
+    try:
+        yield from _expand(path)
+    except OSError as error:  # a folder above it that may not be entered, or a name that is too long
+        yield SourceProblem(path, why(error))
+
+
+def _expand(path: str) -> Iterator[Path | SourceProblem | Skipped]:
     if not path:
         yield SourceProblem(path, "the name of a file is empty; a variable that was not set?")
         return
     given = Path(path)
     if given.is_dir():
-        files = []
-        for folder, folders, names in os.walk(given):
+        files, refused = list[Path](), list[OSError]()
+        for folder, folders, names in os.walk(given, onerror=refused.append):
             folders[:] = sorted(d for d in folders if not d.startswith("."))
             files += [Path(folder, n) for n in names if n.lower().endswith(EXTENSIONS) and not n.startswith(".")]
-        if not files:
+        for error in refused:
+            yield SourceProblem(str(error.filename or path), why(error))
+        if not files and not refused:
             yield SourceProblem(path, f"no claim files in this folder; looked for {', '.join(EXTENSIONS)}")
         for each in sorted(files):
             if each.stem.endswith(_COPY) and each.with_stem(each.stem.removesuffix(_COPY)) in files:
@@ -187,13 +209,16 @@ def _open(path: Path, most: int) -> Iterator[Source | SourceProblem]:
             if begin == b"PK\x03\x04":
                 yield from _unzip(name, file, before.st_size)
                 return
+        if begin and not before.st_size:
+            yield SourceProblem(name, "not a file of a disk (its size is not told); give it as -")
+            return
         if before.st_size > most:
             yield Source(name, path=path)
             return
         data = path.read_bytes()
         after = path.stat()
     except OSError as error:
-        yield SourceProblem(name, _why(error))
+        yield SourceProblem(name, why(error))
         return
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         yield SourceProblem(name, CHANGED)
@@ -217,8 +242,13 @@ def from_bytes(name: str, data: bytes, most: int) -> Iterator[Source | SourcePro
         yield Source(name, data)
 
 
-def _kept(name: str, sink: tempfile.SpooledTemporaryFile[bytes], size: int, damage: str | None) -> Source:
+def _unpacked(
+    name: str, sink: tempfile.SpooledTemporaryFile[bytes], size: int, damage: str | None
+) -> Source | SourceProblem:
     """What was unpacked: in memory, or where it is large in a file without a name."""
+    if damage and not size:
+        sink.close()
+        return SourceProblem(name, damage)
     if size > LARGE:
         return Source(name, damage=damage, file=sink)
     sink.seek(0)
@@ -230,8 +260,8 @@ def _gunzip(
     name: str, file: IO[bytes], size: int, spool: int = LARGE, most: int = _MAX_UNPACKED
 ) -> Source | SourceProblem:
     """All members, one after another, as far as they can be unpacked; more than `spool` bytes (0: none) on the disk."""
-    sink = tempfile.SpooledTemporaryFile(spool)  # noqa: SIM115 - see `_kept`
-    at, total, damage = 0, 0, None
+    sink = tempfile.SpooledTemporaryFile(spool)  # noqa: SIM115 - see `_unpacked`
+    at, total, damage, members = 0, 0, None, 1
     step, unpack = _PIECE, zlib.decompressobj(_GZIP)
     while at < size:
         before = unpack.copy() if step > 1 else unpack
@@ -252,15 +282,28 @@ def _gunzip(
             return SourceProblem(name, f"refused: unpacks to more than {total >> 20} MB from {size} bytes")
         at += len(packed) - len(unpack.unused_data)
         if unpack.eof:
-            file.seek(at)
-            if not file.read().strip(b"\0"):
-                break
-            unpack = zlib.decompressobj(_GZIP)
+            at = _after_zeros(file, at)
+            members += 1
+            if members > _MAX_GZIP_MEMBERS:
+                sink.close()
+                return SourceProblem(name, f"refused: more than {_MAX_GZIP_MEMBERS:,} members")
+            if at < size:
+                unpack = zlib.decompressobj(_GZIP)
     if not damage and not unpack.eof:
         damage = "it breaks off"
     if damage:
         damage = f"the archive is damaged after {total:,} unpacked bytes ({damage})"
-    return _kept(name, sink, total, damage) if total or not damage else SourceProblem(name, damage)
+    return _unpacked(name, sink, total, damage)
+
+
+def _after_zeros(file: IO[bytes], at: int) -> int:
+    """The offset of the next byte that is not zero, which tapes fill up with; or of the end."""
+    file.seek(at)
+    while piece := file.read(_PIECE):
+        if left := piece.lstrip(b"\0"):
+            return at + len(piece) - len(left)
+        at += len(piece)
+    return at
 
 
 def _unzip(
@@ -288,7 +331,7 @@ def _unzip(
         if member.flag_bits & 1:
             yield SourceProblem(inner, "needs a password; claimlint does not take one: unpack it first")
             continue
-        sink = tempfile.SpooledTemporaryFile(spool)  # noqa: SIM115 - see `_kept`
+        sink = tempfile.SpooledTemporaryFile(spool)  # noqa: SIM115 - see `_unpacked`
         total, damage = 0, None
         try:
             with archive.open(member) as stream:
@@ -296,20 +339,22 @@ def _unzip(
                     sink.write(part)
                     total += len(part)
                     budget -= len(part)
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as error:
+        except OSError as error:
+            damage = why(error)
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
             damage = f"the archive is damaged or not supported: {error}"
         if budget < 0:
             sink.close()
             message = f"refused: unpacks to far more than an archive of claims does, or than {most >> 20} MB"
             yield SourceProblem(inner, message)
             return
-        yield _kept(inner, sink, total, damage) if total or not damage else SourceProblem(inner, damage)
+        yield _unpacked(inner, sink, total, damage)
 
 
 def total_size(paths: Sequence[str]) -> int:
     """Bytes of all files that the paths name, unpacked, about; of those that can be told beforehand."""
     total = 0
-    for each in (each for path in paths if path != "-" for each in _expand(path)):
+    for each in (each for path in paths if path != "-" for each in expand(path)):
         if isinstance(each, Path):
             with contextlib.suppress(OSError):  # told when it is opened
                 packed = each.suffix.lower() in (".gz", ".zip")
@@ -319,10 +364,16 @@ def total_size(paths: Sequence[str]) -> int:
 
 def is_input(path: Path, paths: Sequence[str]) -> bool:
     """Whether a file that is there is among those that the paths name."""
-    if not path.is_file():
+    try:
+        return path.is_file() and _is_input(path, paths)
+    except OSError:  # told when it is read or written
         return False
+
+
+def _is_input(path: Path, paths: Sequence[str]) -> bool:
     given = [Path(p) for argument in paths if argument != "-" for p in (argument, *glob.glob(argument))]  # noqa: PTH207
-    inside = path.suffix.lower() in EXTENSIONS and any(p.resolve() in path.resolve().parents for p in given)
+    above = {*Path(os.path.realpath(path)).parents}  # `resolve` raises for a loop of links
+    inside = path.suffix.lower() in EXTENSIONS and any(Path(os.path.realpath(p)) in above for p in given)
     return inside or any(p.exists() and path.samefile(p) for p in given)
 
 
@@ -345,5 +396,6 @@ def _name(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _why(error: OSError) -> str:
+def why(error: OSError) -> str:
+    """What to say of a file that cannot be read."""
     return f"cannot be read: {error.strerror or error}"

@@ -135,10 +135,6 @@ def _policies() -> Iterator[str]:
             for key, choices in policy.CHOICES.items():
                 if key in each.values and each.values[key] not in choices:
                     yield f"{where}: {key} must be one of {', '.join(choices)}, not {each.values[key]!r}"
-            try:
-                re.compile(each.values.get("authorization_pattern", ""))
-            except re.error as error:
-                yield f"{where}: authorization_pattern cannot be used: {error}"
             for day in (each.effective_from, each.effective_to):
                 if day is not None and not _SANE[0] <= day <= _SANE[1]:
                     yield f"{where}: {day} is not a likely date"

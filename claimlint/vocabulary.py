@@ -75,8 +75,7 @@ WORKED_OUT: dict[str, str] = {
 
 def needs(finds: Finds) -> set[str]:
     """The columns that a condition and what it shows rest on: of the input, of the registers, and what is derived."""
-    roots = {root for e in (finds.when, *(finds.values or {}).values()) for root in e.meta.root_names()}
-    return {need for root in roots for need in NEEDS.get(root, (root.removesuffix("_text"),))}
+    return {need for root in finds.roots for need in NEEDS.get(root, (root.removesuffix("_text"),))}
 
 
 def derived(as_of: dt.date) -> list[pl.Expr]:

@@ -53,6 +53,7 @@ def test_a_suppression_is_for_its_claims_payers_and_files(tmp_path: Path) -> Non
     assert {f["file"] for f in made["findings"]} == {str(CSV)}
 
 
+@pytest.mark.fault(120)
 def test_a_suppression_that_is_over_or_matches_nothing_is_told(tmp_path: Path) -> None:
     suppress(
         tmp_path,
@@ -119,6 +120,7 @@ def test_only_what_is_new_is_told_and_fails(tmp_path: Path) -> None:
     assert "in the baseline: " in text
 
 
+@pytest.mark.fault(120)
 def test_what_is_gone_is_told_and_pruned(tmp_path: Path) -> None:
     run(tmp_path, CSV, "--write-baseline", "known.json")
     heading, *rows = CSV.read_text().splitlines()
@@ -134,6 +136,7 @@ def test_what_is_gone_is_told_and_pruned(tmp_path: Path) -> None:
     assert run(tmp_path, "less.csv", "--baseline", "known.json")["summary"]["findings_gone"] == 0
 
 
+@pytest.mark.fault(120)
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -185,6 +188,7 @@ def test_manifests_prove_the_same_report(tmp_path: Path) -> None:
     assert "is no manifest of claimlint" in claimlint("rerun", "run.json", cwd=tmp_path).stderr
 
 
+@pytest.mark.fault(106)
 @pytest.mark.parametrize(
     "args",
     [

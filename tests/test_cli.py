@@ -155,6 +155,7 @@ def test_output_file_is_whole_and_private(tmp_path: Path) -> None:
     assert check(out, "-o", out).returncode == 2
 
 
+@pytest.mark.fault(3)
 def test_a_path_that_is_not_there_names_the_nearest() -> None:
     ran = check(SAMPLES / "flaged.837")
     assert ran.returncode == 2
@@ -189,11 +190,13 @@ def test_code_explains() -> None:
     assert claimlint("code", "QQQQQ").returncode == 1
 
 
+@pytest.mark.fault(119)
 def test_ten_claims_in_a_pipe_of_another_code_page() -> None:
     ran = claimlint("check", SAMPLES / "flagged.837", env={"LC_ALL": "C", "PYTHONIOENCODING": "ascii"})
     assert ran.returncode == 1
 
 
+@pytest.mark.fault(12)
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are of POSIX systems")
 def test_a_terminal_has_a_progress_bar_and_a_pipe_none() -> None:
     import pty

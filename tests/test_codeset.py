@@ -118,6 +118,7 @@ def test_a_heading_that_was_billable_says_until_when_and_what_replaced_it() -> N
     assert row["diagnosis_children"] == "M54.50, M54.51, M54.59"
 
 
+@pytest.mark.fault(116)
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -137,12 +138,14 @@ def test_a_broken_codeset_is_named_with_its_line(folder: Path, old: str, new: st
         codeset.table("place_of_service")
 
 
+@pytest.mark.fault(116)
 def test_a_missing_codeset_is_named(folder: Path) -> None:
     (folder / "carc.csv").unlink()
     with pytest.raises(CodesetError, match=r"carc\.csv.*reinstall claimlint"):
         codeset.table("carc")
 
 
+@pytest.mark.fault(116)
 def test_a_damaged_table_of_diagnoses_is_named(folder: Path) -> None:
     (folder / "icd10cm.parquet").write_bytes(b"PAR1 not really")
     with pytest.raises(CodesetError, match=r"icd10cm\.parquet"):

@@ -1,5 +1,6 @@
-"""What docs/editors.md says of Neovim and Vim, done in them; left out where they are not installed."""
+"""What docs/editors.md says of Neovim, Vim and Emacs, done in them; left out where they are not installed."""
 
+import json
 import os
 import shlex
 import shutil
@@ -8,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from claimlint.config import PAYER_CLASSES
+from claimlint.findings import SEVERITIES
 
 ROOT = Path(__file__).parents[1]
 CHECK = f"{shlex.quote(sys.executable)} -m claimlint check - --stdin-filename flagged.837 --output-format concise -q"
@@ -49,3 +53,35 @@ def test_vim_reads_concise_output_by_its_errorformat(tmp_path: Path, editor: str
     found = (tmp_path / "found.txt").read_text().splitlines()
     assert found[0] == "33:5 e"
     assert "105:8 e" in found
+
+
+def emacs(folder: Path, what: str) -> list[str]:
+    """What is said where something of tests/emacs.el is done with editors/claimlint.el."""
+    if shutil.which("emacs") is None:
+        pytest.skip("Emacs is not installed")
+    files = [str(ROOT / "editors" / "claimlint.el"), str(ROOT / "tests" / "emacs.el")]
+    return run(
+        folder, "emacs", "--batch", "-f", "package-activate-all", "-l", files[0], "-l", files[1], "-f", what
+    ).splitlines()
+
+
+def test_emacs_reads_concise_output_by_flymake(tmp_path: Path) -> None:
+    said = emacs(tmp_path, "with-flymake")
+    assert said[0] == "x12-mode"
+    assert any(line.startswith("53:8 COD120 error: 97014 is billed") for line in said)
+    assert any(line.startswith("105:8 AUT302 error") for line in said)
+
+
+def test_emacs_shows_diagnostics_and_makes_a_correction_by_eglot(tmp_path: Path) -> None:
+    said = emacs(tmp_path, "with-eglot")
+    if "no eglot" in said:
+        pytest.skip("this Emacs has no eglot: it comes with Emacs 29, and as a package before")
+    assert "53:8 claimlint [COD120" in said
+    assert "line: SV1*HC:G0283:GP*24*UN*1***1~" in said
+
+
+def test_vscode_offers_the_payers_and_severities_that_there_are() -> None:
+    manifest = json.loads((ROOT / "editors" / "vscode" / "package.json").read_text(encoding="utf-8"))
+    settings = manifest["contributes"]["configuration"]["properties"]
+    assert settings["claimlint.payer"]["enum"] == ["", *PAYER_CLASSES]
+    assert settings["claimlint.severity"]["enum"] == list(SEVERITIES)

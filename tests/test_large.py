@@ -121,6 +121,7 @@ def test_members_of_archives_are_read_in_slices_too(tmp_path: Path, cut_small: C
     assert told([str(tmp_path / "packed.zip")])["summary"] == whole
 
 
+@pytest.mark.fault(8)
 def test_a_large_file_that_changes_while_it_is_read_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_small: Callable[[int], None]
 ) -> None:
@@ -157,6 +158,8 @@ def test_packed_findings_are_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settled[5].place.line == 4
 
 
+@pytest.mark.fault(9)
+@pytest.mark.fault(30)
 def test_a_large_file_that_is_gone_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_small: Callable[[int], None]
 ) -> None:
@@ -312,6 +315,7 @@ def test_odd_xml_is_read_as_it_is_whole(
     assert said(file) == whole
 
 
+@pytest.mark.fault(12)
 def test_of_many_small_files_only_the_first_are_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number, form in enumerate(("csv", "837", "xml", "csv")):
         write_file(Plan(tmp_path / f"{number}.{form}", seed=number, defects=0.3), 50)

@@ -84,6 +84,7 @@ def test_the_configuration_is_found_above_and_may_be_named(practice: Path) -> No
     assert "PAY401" not in codes(below, "--config", str(practice / "other.toml"))
 
 
+@pytest.mark.fault(114)
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -103,6 +104,7 @@ def test_a_mistake_in_the_configuration_is_named(practice: Path, text: str, said
     assert said in ran.stderr
 
 
+@pytest.mark.fault(116)
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
@@ -116,6 +118,10 @@ def test_a_mistake_in_the_configuration_is_named(practice: Path, text: str, said
         ("procedures.csv", LOCAL.replace("label", "lable"), "unknown column 'lable'; did you mean label?"),
         ("local_codes.csv", f"pattern,label,use_instead,{HEADING}(,x,y,our own list,,,0\n",
          "the pattern cannot be used"),
+        ("local_codes.csv", f"pattern,label,use_instead,{HEADING}(?=x),x,y,our own list,,,0\n",
+         "the pattern cannot be used: look-around"),
+        ("diagnosis_groups.csv", f"group,prefix,{HEADING}pain_only,M54(,our own list,,,0\n",
+         "the prefix cannot be used"),
         ("prices.csv", "code\n", "there is no codeset prices"),
     ],
 )  # fmt: skip

@@ -120,6 +120,15 @@ def test_a_policy_speaks_only_while_it_is_in_force() -> None:
     assert uhc.title not in str(before)
 
 
+def test_a_policy_may_hold_to_the_last_day_that_there_is(tmp_path: Path) -> None:
+    (tmp_path / "payers").mkdir()
+    (tmp_path / "payers" / "p.toml").write_text(PACK + "effective_to = 9999-12-31\n")
+    (tmp_path / "claimlint.toml").write_text('[codesets]\noverlays = ["."]\n')
+    (tmp_path / "claims.csv").write_text(csv_text([BASE]))
+    ran = claimlint("check", "claims.csv", "--as-of", "2026-02-02", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 def test_a_line_without_a_date_has_no_policy() -> None:
     assert said("coverage", service_date=None) is None
 
@@ -177,6 +186,7 @@ coverage = "covered"
 """
 
 
+@pytest.mark.fault(116)
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -193,6 +203,18 @@ coverage = "covered"
             "it ends before it begins",
         ),
         ("[[policy]]", "[[policy", "pack.toml"),
+        ("[[policy]]", "[policy]", "policy must be written [[policy]], once for each"),
+        ('name = "Test"', "name = 5", "name must be a text, not 5"),
+        ('name = "Test"', "ids = 60054", "the pack: ids must be a list of texts, not 60054"),
+        ('name = "Test"', 'states = "OH"', "the pack: states must be a list of texts, not 'OH'"),
+        ('groups = ["decompression"]', "groups = [[1]]", "groups must be a list of texts, not [[1]]"),
+        ('coverage = "covered"', "bundled = [97010]", "bundled must be a list of texts, not [97010]"),
+        ('coverage = "covered"', "note_days = 9223372036854775808", "note_days must be from 0 to 99,999"),
+        ('coverage = "covered"', "note_days = -1", "note_days must be from 0 to 99,999"),
+        ('coverage = "covered"', "effective_from = 2026-01-01T08:00:00", "effective_from must be a date"),
+        ('coverage = "covered"', 'authorization_pattern = "("', "authorization_pattern cannot be used: missing )"),
+        ('coverage = "covered"', 'authorization_pattern = "(?=A)"', "cannot be used: look-around"),
+        ('coverage = "covered"', "bundled = " + "[" * 2000, "pack.toml"),
     ],
 )
 def test_a_mistake_in_a_pack_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:

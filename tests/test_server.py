@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 import pytest_lsp
@@ -55,6 +56,10 @@ async def client(lsp_client: LanguageClient) -> AsyncIterator[None]:
     capabilities = client_capabilities("neovim")
     assert capabilities.workspace
     capabilities.workspace.did_change_watched_files = None
+    assert capabilities.text_document
+    capabilities.text_document.publish_diagnostics = types.PublishDiagnosticsClientCapabilities(
+        version_support=True, code_description_support=True
+    )
     capabilities.workspace.workspace_edit = types.WorkspaceEditClientCapabilities(
         document_changes=True, resource_operations=[types.ResourceOperationKind.Create]
     )
@@ -250,6 +255,10 @@ async def test_a_rule_is_explained(client: LanguageClient, tmp_path: Path) -> No
     assert page.startswith("# COD120 ")
     assert "**Severity**" in page
     assert client.messages[-1].message == page
+    # The code itself is a link to the page.
+    assert found.code_description
+    linked = Path(unquote(urlsplit(found.code_description.href).path))
+    assert linked.read_text(encoding="utf-8").rstrip("\n") == page
 
 
 async def test_hover_says_what_stands_there(client: LanguageClient, tmp_path: Path) -> None:

@@ -91,6 +91,7 @@ def test_other_codesets_lint_files_again(night: Path, monkeypatch: pytest.Monkey
     assert again.returncode == 2 or json.loads(again.stdout)["summary"]["files_known"] == 0
 
 
+@pytest.mark.fault(109)
 def test_what_a_killed_run_found_and_did_not_tell_is_told_by_the_next(night: Path) -> None:
     path, options = night.parent / "state.db", Options(as_of=AS_OF)
     with closing(State(path, options)) as state:
@@ -106,6 +107,7 @@ def test_what_a_killed_run_found_and_did_not_tell_is_told_by_the_next(night: Pat
         assert last.findings == []
 
 
+@pytest.mark.fault(109)
 def test_a_run_that_fails_before_it_is_done_leaves_nothing(night: Path) -> None:
     path, options = night.parent / "state.db", Options(as_of=AS_OF)
     with closing(State(path, options)) as state:
@@ -113,6 +115,7 @@ def test_a_run_that_fails_before_it_is_done_leaves_nothing(night: Path) -> None:
     assert len(run(night)["findings"]) == 12
 
 
+@pytest.mark.fault(112)
 @pytest.mark.parametrize(
     "content", [b"not a database, but long enough to be taken for one", b"SQLite format 3\0" + bytes(99)]
 )
@@ -125,6 +128,7 @@ def test_a_file_that_is_no_state_is_refused(content: bytes, night: Path) -> None
     assert path.read_bytes() == content
 
 
+@pytest.mark.fault(112)
 def test_another_database_is_refused(night: Path) -> None:
     path = night.parent / "state.db"
     with closing(sqlite3.connect(path)) as other:

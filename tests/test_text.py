@@ -45,12 +45,14 @@ def plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
+@pytest.mark.fault(119)
 def test_colours_are_for_terminals_and_may_be_refused() -> None:
     assert "\x1b[" in on_terminal(CSV)
     assert "\x1b" not in on_terminal(CSV, NO_COLOR="1")
     assert "\x1b" not in check(CSV).stdout
 
 
+@pytest.mark.fault(119)
 @pytest.mark.parametrize("columns", [50, 80, 120])
 def test_findings_fit_the_terminal(columns: int) -> None:
     shown = plain(on_terminal(CSV, columns=columns))

@@ -63,6 +63,7 @@ def test_the_documented_example_of_our_own_dialect_is_linted_clean_of_structure(
     assert [f for f in report["findings"] if f["code"].startswith("STR")] == []
 
 
+@pytest.mark.fault(98)
 @pytest.mark.parametrize("dialect", XML_DIALECTS)
 def test_a_finding_points_at_the_text_of_the_component(tmp_path: Path, dialect: str) -> None:
     text = xml_text([ROW | {"claim_id": c, "modifiers": m} for c, m in (("A", ["GP"]), ("B", ["GP", "Z9"]))], dialect)
@@ -106,6 +107,8 @@ def test_a_document_of_several_rounds_loses_no_claim() -> None:
 # --- how XML may be written -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(98)
+@pytest.mark.fault(99)
 @pytest.mark.parametrize(
     "change",
     [
@@ -124,6 +127,7 @@ def test_xml_may_be_written_in_many_ways(change: Any) -> None:
     assert made.lines.select("claim_id", "procedure").rows() == [("A", "97012")]
 
 
+@pytest.mark.fault(101)
 @pytest.mark.parametrize(
     ("declared", "codec"),
     [("UTF-8", "utf-16"), ("UTF-8", "utf-16-le"), ("iso-8859-1", "latin-1"), ("UTF-8", "cp1252"), ("UTF-16", "utf-8")],
@@ -139,6 +143,7 @@ def test_the_encoding_is_told_by_the_bytes_where_the_declaration_is_wrong(declar
 BOMB = '<!DOCTYPE claims [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
 
 
+@pytest.mark.fault(97)
 @pytest.mark.parametrize(
     "declaration",
     [
@@ -156,6 +161,7 @@ def test_a_doctype_is_refused(tmp_path: Path, declaration: str) -> None:
     assert "DOCTYPE refused" in messages
 
 
+@pytest.mark.fault(97)
 def test_xinclude_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("SECRET")
     include = '<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" href="note.txt" parse="text"/>'
@@ -168,6 +174,7 @@ def test_xinclude_is_not_followed(tmp_path: Path) -> None:
 ROOT = "<claims xmlns='urn:claimlint:837p'>"
 
 
+@pytest.mark.fault(102)
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -184,6 +191,7 @@ def test_a_document_beyond_all_bounds_is_refused(text: str, why: str) -> None:
         read(text.encode(), {})
 
 
+@pytest.mark.fault(103)
 @pytest.mark.parametrize(
     ("document", "said"),
     [
@@ -200,12 +208,14 @@ def test_xml_that_is_no_claim_is_named(tmp_path: Path, document: str, said: str)
     assert said in messages
 
 
+@pytest.mark.fault(103)
 def test_an_unknown_dialect_tells_how_to_add_one(tmp_path: Path) -> None:
     _, _, messages = linted(tmp_path, "<invoices/>")
     assert "docs/xml-dialects.md" in messages
     assert all(name in messages for name in SHIPPED)
 
 
+@pytest.mark.fault(103)
 def test_an_institutional_claim_in_a_known_dialect_is_named(tmp_path: Path) -> None:
     text = claims("A").replace("005010X222A1", "005010X223A2").replace('"SV1"', '"SV2"')
     status, _, messages = linted(tmp_path, text)
@@ -213,6 +223,7 @@ def test_an_institutional_claim_in_a_known_dialect_is_named(tmp_path: Path) -> N
     assert "institutional" in messages
 
 
+@pytest.mark.fault(100)
 @pytest.mark.parametrize("dialect", XML_DIALECTS)
 @pytest.mark.parametrize("share", [0.55, 0.75, 0.9, 0.99])
 def test_a_truncated_document_keeps_the_claims_before_the_break(tmp_path: Path, dialect: str, share: float) -> None:
@@ -227,6 +238,7 @@ def test_a_truncated_document_keeps_the_claims_before_the_break(tmp_path: Path, 
     assert any(f["code"] == "STR001" and "breaks off" in f["message"] for f in report["findings"])
 
 
+@pytest.mark.fault(100)
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -268,6 +280,7 @@ def test_messages_show_nothing_of_a_broken_document(tmp_path: Path) -> None:
     assert "SECRET" not in json.dumps(report) + messages
 
 
+@pytest.mark.fault(104)
 @pytest.mark.parametrize(
     ("body", "said"),
     [

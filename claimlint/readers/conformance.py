@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from claimlint.quoting import MASK
+from claimlint.quoting import control as safe
 from claimlint.readers import Place, Problem
 from claimlint.readers.envelope import Fault, Transaction
 from claimlint.readers.locate import Locator
@@ -19,6 +23,14 @@ from claimlint.readers.spans import Cut, Ints, packed
 _LAST_ELEMENT = {"NM1": 9, "N3": 2, "N4": 7, "DTP": 3, "LX": 1, "SBR": 9, "NTE": 2, "CLM": 20, "PRV": 3, "SV1": 15}
 # Segments without any element that has components; of REF it is the second.
 _SIMPLE = ("NM1", "N3", "N4", "DTP", "LX", "SBR", "NTE")
+_TAKE_OUT = "take the character out of the value, or write the file with other delimiters"
+_PROVIDERS = {"85": "billing", "82": "rendering", "DN": "referring", "DQ": "supervising", "77": "service facility"}
+_NAME = re.compile(rb"[A-Za-z][A-Za-z0-9]{1,2}")
+# Those of an 837P; any other is looked at by its form.
+_SEGMENTS = (
+    "ST BHT SE HL PRV CUR NM1 N2 N3 N4 REF PER SBR PAT DMG CLM DTP PWK CN1 AMT K3 NTE CR1 CR2 CR3 CRC HI HCP CAS OI "
+    "MOA LX SV1 SV5 QTY MEA PS1 LIN CTP SVD LQ FRM"
+)
 _LEVEL = {packed("20"): 20, packed("22"): 22, packed("23"): 23}
 
 
@@ -57,7 +69,8 @@ def control_problems(envelope: Sequence[Marker]) -> Iterator[tuple[int, Problem]
     def problem(marker: Marker, message: str, element: int = 0, right: str = "") -> tuple[int, Problem]:
         told = element if right and marker.elements[element] else 0
         place = marker.place(told)
-        correction = (place.excerpt[slice(*place.mark)], right) if told else None
+        old = place.excerpt[slice(*place.mark)]
+        correction = (old, right) if told and MASK not in (old, safe(right)) else None
         return marker.offset, Problem("STR003", message, hint, place, None, correction)
 
     group, seen = "", set[str]()
@@ -68,21 +81,23 @@ def control_problems(envelope: Sequence[Marker]) -> Iterator[tuple[int, Problem]
             continue
         number = marker.elements[2]
         if number in seen:
-            yield problem(marker, f"ST02 {number!r} stands twice in its functional group")
+            yield problem(marker, f"ST02 {safe(number)!r} stands twice in its functional group")
         seen.add(number)
         end = envelope[i + 1] if i + 1 < len(envelope) else None
         if end is None or end.id != "SE":
-            yield problem(marker, f"transaction set {number!r} has no SE segment: the file breaks off")
+            yield problem(marker, f"transaction set {safe(number)!r} has no SE segment: the file breaks off")
             continue
         count = end.ordinal - marker.ordinal + 1
         if end.elements[1].lstrip("0") != str(count):
-            message = f"SE01 says {end.elements[1] or 'nothing'}, the transaction set has {count} segments"
+            message = f"SE01 says {_count(end.elements[1])}, the transaction set has {count} segments"
             yield problem(end, message, 1, str(count))
         guide = marker.elements[3]
         if guide and group and guide != group:
-            yield problem(marker, f"ST03 {guide!r} is not the GS08 {group!r} of its functional group")
+            yield problem(marker, f"ST03 {safe(guide)!r} is not the GS08 {safe(group)!r} of its functional group")
         if end.elements[2] != number:
-            yield problem(end, f"SE02 {end.elements[2]!r} is not the ST02 {number!r} that it closes", 2, number)
+            yield problem(
+                end, f"SE02 {safe(end.elements[2])!r} is not the ST02 {safe(number)!r} that it closes", 2, number
+            )
     for opening, closing, inside, control, unit in (
         ("GS", "GE", "ST", 6, "transaction sets"),
         ("ISA", "IEA", "GS", 13, "functional groups"),
@@ -93,15 +108,21 @@ def control_problems(envelope: Sequence[Marker]) -> Iterator[tuple[int, Problem]
             number = own[0].elements[control]
             last = next((i for i, m in enumerate(own) if m.id == closing), None)
             if last is None:
-                yield problem(own[0], f"{opening} {number!r} has no {closing} segment")
+                yield problem(own[0], f"{opening} {safe(number)!r} has no {closing} segment")
                 continue
             end, count = own[last], sum(m.id == inside for m in own[:last])
             if end.elements[1].lstrip("0") != str(count):
-                message = f"{closing}01 says {end.elements[1] or 'nothing'}, there are {count} {unit}"
+                message = f"{closing}01 says {_count(end.elements[1])}, there are {count} {unit}"
                 yield problem(end, message, 1, str(count))
             if end.elements[2] != number:
-                message = f"{closing}02 {end.elements[2]!r} is not the {opening}{control:02d} {number!r} that it closes"
+                what = f"{opening}{control:02d} {safe(number)!r}"
+                message = f"{closing}02 {safe(end.elements[2])!r} is not the {what} that it closes"
                 yield problem(end, message, 2, number)
+
+
+def _count(text: str) -> str:
+    """A count as it is written; what is none is not told."""
+    return text if text.isdecimal() and len(text) < 8 else "no number" if text else "nothing"
 
 
 def between(cut: Cut) -> Iterator[Fault]:
@@ -142,10 +163,16 @@ def hierarchy_faults(
         named = pl.Series(np.where(expected < 0, 0, expected))
         wrong = ((own.gather(named) != parent).to_numpy() | (expected < 0)) & (level > 20)
         wrong &= cut.start[hl] >= told[0]
+        numbers = own.cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
+        unordered = np.diff(numbers, prepend=-1) <= 0
+        unordered &= cut.start[hl] >= told[0]
+        for i in np.flatnonzero(unordered)[:1]:
+            message = "HL01 is not a number above that of the HL before it"
+            yield number, int(unordered.sum()) - 1, Fault("STR003", int(cut.start[hl[i]]), message, hint)
         for i in np.flatnonzero(wrong)[:1]:
             message = (
-                f"HL02 of HL {own[int(i)]!r} names {parent[int(i)] or 'nothing'!r} as its parent, which is not the "
-                "level that it stands below"
+                f"HL02 of HL {safe(own[int(i)])!r} names {safe(parent[int(i)] or 'nothing')!r} as its parent, which is "
+                "not the level that it stands below"
             )
             yield number, int(wrong.sum()) - 1, Fault("STR003", int(cut.start[hl[i]]), message, hint)
         # A provider has subscribers below it, a subscriber patients.
@@ -158,7 +185,7 @@ def hierarchy_faults(
             fault = Fault(
                 "STR004",
                 int(cut.start[hl[i]]),
-                f"HL04 of HL {own[int(i)]!r} announces a level below it, and there is none",
+                f"HL04 of HL {safe(own[int(i)])!r} announces a level below it, and there is none",
                 "send the patient's level (HL 23), or write 0 in HL04 where the subscriber is the patient",
             )
             yield number, int(childless.sum()) - 1, fault
@@ -186,20 +213,65 @@ def level_problems(found: Iterable[LevelProblem]) -> Iterator[tuple[int, Problem
         yield each.offset, replace(each.problem, message=each.problem.message + also)
 
 
+def _is_named(cut: Cut) -> NDArray[np.bool_]:
+    """Which segments begin with two or three letters or digits, the first a letter, and nothing more."""
+    start, end = cut.element(np.arange(len(cut.ids)), 0)
+    named = np.isin(cut.ids, [packed(name) for name in _SEGMENTS.split()])
+    for i in np.flatnonzero(~named):
+        named[i] = _NAME.fullmatch(cut.data, int(start[i]), int(end[i])) is not None
+    return named
+
+
+def _without_npi(cut: Cut, sets: list[Transaction], inside: NDArray[np.bool_]) -> list[int]:
+    """The NM1 segments of providers whose number is not qualified as an NPI, as 5010 wants it."""
+    inside = inside.copy()
+    for each in sets:
+        inside[each.first : each.stop] &= not each.version.startswith("004")  # there a tax id may stand
+    names = np.flatnonzero((cut.ids == packed("NM1")) & inside)
+    names = names[np.isin(cut.pack(cut.element(names, 1)), [packed(q) for q in _PROVIDERS])]
+    qualifier = cut.pack(cut.element(names, 8))
+    found: list[int] = names[(qualifier != 0) & (qualifier != packed("XX"))].tolist()
+    return found
+
+
+def _dates_apart(cut: Cut, inside: NDArray[np.bool_], claim_of: Ints) -> list[int]:
+    """The dates of service that claims have themselves, where a line of theirs has another."""
+    dates = np.flatnonzero((cut.ids == packed("DTP")) & inside & (claim_of >= 0))
+    dates = dates[cut.pack(cut.element(dates, 1)) == packed("472")]
+    at = np.arange(len(cut.ids))
+    in_line = np.maximum.accumulate(np.where(np.isin(cut.ids, [packed("LX"), packed("SV1")]), at, -1)) > claim_of
+    found = []
+    for own in dates[~in_line[dates]].tolist():
+        lines = dates[in_line[dates] & (claim_of[dates] == claim_of[own])]
+        if any(cut.one(line, 3) != cut.one(own, 3) for line in lines.tolist()):
+            found.append(own)
+    return found
+
+
 def element_faults(cut: Cut, sets: list[Transaction], claim_of: Ints) -> Iterator[Fault]:
     """Elements that 837P does not use: mostly a value has a delimiter in it and pushes the rest along.
 
     `claim_of` is the ordinal of the CLM that each segment stands below, -1 for none.
     """
 
-    def fault(segment: int, message: str) -> Fault:
-        hint = "take the character out of the value, or write the file with other delimiters"
+    def fault(segment: int, message: str, hint: str = _TAKE_OUT) -> Fault:
         claim = int(claim_of[segment])
         return Fault("STR001", int(cut.start[segment]), message, hint, cut.one(claim, 1) if claim >= 0 else None)
 
     inside = np.zeros(len(cut.ids), np.bool_)
     for each in sets:
         inside[each.first : each.stop] = each.kind == "837P"
+    for segment in np.flatnonzero(inside & ~_is_named(cut)).tolist():
+        yield fault(
+            segment, "what stands here has no name of a segment: a segment terminator may stand in the value before it"
+        )
+    for segment in _without_npi(cut, sets, inside):
+        whose = _PROVIDERS[cut.one(segment, 1).upper()]
+        message = f"NM108 of the {whose} provider is not XX, so what stands in NM109 is not said to be an NPI"
+        yield fault(segment, message, "write XX in NM108 and the NPI in NM109; a tax id goes to REF*EI")
+    for segment in _dates_apart(cut, inside, claim_of):
+        message = "the claim has a date of service of its own (DTP*472 before LX), and its lines have others"
+        yield fault(segment, message, "the lines' dates were taken; take this one out, which 837P does not use")
     for name, last in (*_LAST_ELEMENT.items(), ("REF", 3)):
         segments = np.flatnonzero((cut.ids == packed(name)) & inside)
         beyond = range(3, 4) if name == "REF" else range(last + 1, last + 4)
@@ -207,7 +279,7 @@ def element_faults(cut: Cut, sets: list[Transaction], claim_of: Ints) -> Iterato
         for number in beyond:
             start, end = cut.element(segments, number)
             extra |= end > start
-        for segment in segments[extra]:
+        for segment in segments[extra].tolist():
             yield fault(
                 segment,
                 f"{name}{beyond[0]:02d} or a later element is filled, which 837P does not use: an element separator "
@@ -216,5 +288,5 @@ def element_faults(cut: Cut, sets: list[Transaction], claim_of: Ints) -> Iterato
     for name in (*_SIMPLE, "REF"):
         segments = np.flatnonzero((cut.ids == packed(name)) & inside)
         spans = cut.element(segments, 2) if name == "REF" else (cut.start[segments], cut.end[segments])
-        for segment in segments[cut.components(spans) > 1]:
+        for segment in segments[cut.components(spans) > 1].tolist():
             yield fault(segment, f"{name} has a component separator in a value, where receivers cut it off")

@@ -47,7 +47,7 @@ def read(
     does not fit.
     """
     sheet = read_sheet(data, columns, needed, mapping)
-    made, dates, _ = _read(sheet, columns)
+    made, dates = _read(sheet, columns)
     made.notes += [*skipped_note(sheet.skipped), *dates.notes()]
     return made
 
@@ -55,13 +55,12 @@ def read(
 def read_slice(data: bytes, mapping: Mapping[str, str], shift: int) -> tuple[Read, Sheet]:
     """Read the heading and rows that stand `shift` lines further down; what of them is needed to find places again."""
     sheet = read_sheet(data, schema.COLUMNS, schema.NEEDED, mapping, shift)
-    made, dates, claims = _read(sheet, schema.COLUMNS)
-    made.part = Part(sheet.width, sheet.skipped, dates, claims)
+    made, _ = _read(sheet, schema.COLUMNS)
     return made, sheet.without_data()
 
 
-def _read(sheet: Sheet, columns: tuple[Column, ...]) -> tuple[Read, Dates, NDArray[np.uint64]]:
-    """What was read, how its dates are spelled, and its claim ids as numbers."""
+def _read(sheet: Sheet, columns: tuple[Column, ...]) -> tuple[Read, Dates]:
+    """What was read, and how its dates are spelled."""
     if not len(sheet.lines) and not sheet.bad:
         raise NotClaims("no claims: a heading and no rows")
     locator = Locator(sheet, columns)
@@ -86,8 +85,9 @@ def _read(sheet: Sheet, columns: tuple[Column, ...]) -> tuple[Read, Dates, NDArr
         problems=locator.problems(bad_claims),
         unreadable=unreadable,
         notes=sheet.notes,
+        part=Part(sheet.width, sheet.skipped, dates, claims_seen),
     )
-    return made, dates, claims_seen
+    return made, dates
 
 
 def _ids(frame: pl.DataFrame, sheet: Sheet) -> NDArray[np.uint64]:

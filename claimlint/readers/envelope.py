@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from claimlint.quoting import control as quoted
 from claimlint.readers.spans import Cut, Delimiters, packed
 
 # What else arrives in a folder of claims, by ST01; for 837 by the implementation guide's number.
@@ -33,8 +34,12 @@ GUIDES = {
 }
 _ISA = re.compile(rb"ISA(?=[^A-Za-z0-9\s])|ISA(?=[\t\x1c-\x1f])", re.IGNORECASE)
 _GS = re.compile(rb"GS([^A-Za-z0-9\s])", re.IGNORECASE)
+_CODE = re.compile(rb"(?:SV1|HI)([^A-Za-z0-9\s])(?:HC|A?BK)([^A-Za-z0-9\s])", re.IGNORECASE)
+_SMALL = re.compile(rb"[^A-Za-z0-9 ]\s*(?:gs|st|hl|nm1|clm|sv1)[^A-Za-z0-9\s]")
+_WITHIN = 1 << 14  # bytes after an ISA within which a first claim mostly stands
 _NEXT_SEGMENT = re.compile(rb"[^A-Za-z0-9 ]\s*(?:GS|ST|ISA)[^A-Za-z0-9\s]", re.IGNORECASE)
 _ISA_LENGTH = 106
+_USED = "read with the one that is used; correct the ISA segment before sending"
 
 
 @dataclass(frozen=True)
@@ -85,12 +90,21 @@ def oddities(data: bytes, parts: list[Interchange]) -> list[str]:
     """What a user should know of the ISA segments, though it keeps nothing from being read."""
     notes: dict[str, None] = {}
     for part in parts:
+        if data[part.begin : part.begin + 3].upper() != b"ISA":  # see `interchanges`
+            continue
         if before := data[: part.begin].strip(b" \r\n\t\0\x1a\xef\xbb\xbf") if part is parts[0] else b"":
             notes[f"{len(before)} bytes before the first ISA segment were skipped"] = None
         separator, terminator = bytes([part.delimiters.element]), bytes([part.delimiters.terminator])
         isa = data[part.begin : part.begin + 400].partition(terminator)[0].split(separator)
         if sum(map(len, isa)) + len(isa) != _ISA_LENGTH:
             notes["an ISA segment is not of 106 characters (blanks were lost or added): read by its separators"] = None
+        if len(isa) > 16 and not isa[16].strip():
+            notes["ISA16, which declares the component separator, is the element separator: read with :"] = None
+        begin = data[part.begin : part.begin + _WITHIN]
+        if _SMALL.search(begin):
+            notes["names of segments are in small letters, where receivers want capitals: read as they are"] = None
+        if any(blanks in begin for blanks in (b" " + terminator, terminator + b" ", terminator + b"\n ")):
+            notes["segments have blanks around them, which receivers may refuse: read without them"] = None
         if len(isa) > 15 and isa[15] == b"T":
             notes["marked as a test (ISA15 is T): a payer does not pay test claims"] = None
     return list(notes)
@@ -120,24 +134,45 @@ def interchanges(data: bytes) -> tuple[list[Interchange], list[Fault]]:
             continue
         group = _GS.search(data, isa + 60, isa + 420)
         if group and group[1][0] != here.element:
-            faults.append(
-                Fault(
-                    "STR001",
-                    group.start(),
-                    f"ISA declares the element separator {chr(here.element)!r}, the segments after it use "
-                    f"{chr(group[1][0])!r}",
-                    "read with the separator that is used; correct the ISA segment before sending",
-                )
-            )
+            faults.append(_other("element separator", group.start(), here.element, group[1][0]))
             here = Delimiters(group[1][0], here.component, here.terminator)
+        stated = here.terminator
+        here, more = _as_used(data, group.start() if group else isa, here)
+        faults += more
+        # An ISA that ends otherwise than the segments after it is not one of them.
+        first = group.start() if group and here.terminator != stated else isa
         if current is not None and begin is not None and here != current:
             found.append(Interchange(begin, isa, current))
-            begin = isa
-        begin = isa if begin is None else begin
+            begin = first
+        begin = first if begin is None else begin
         current = here
     if begin is not None and current is not None:
         found.append(Interchange(begin, len(data), current))
     return found, faults
+
+
+def _as_used(data: bytes, group: int, declared: Delimiters) -> tuple[Delimiters, list[Fault]]:
+    """Terminator and component separator as the segments from GS on have them, where ISA declares others."""
+    element = re.escape(bytes([declared.element]))
+    stated = bytes([declared.terminator])
+    found: list[Fault] = []
+    terminator, component = declared.terminator, declared.component
+    rest = rb"[^\r\n]{0,200}?([^A-Za-z0-9\s" + element + rb"])\s*ST" + element
+    end = re.compile(rb"GS" + element + rest).match(data, group)
+    if end and stated not in end[0]:
+        terminator = end[1][0]
+        found.append(_other("segment terminator", end.start(1), declared.terminator, terminator))
+    codes = [c for c in _CODE.finditer(data, group, group + _WITHIN) if c[1][0] == declared.element]
+    used = {c[2][0] for c in codes} - {declared.element, terminator}
+    if len(used) == 1 and component not in used:
+        (component,) = used
+        found.append(_other("component separator", codes[0].start(), declared.component, component))
+    return Delimiters(declared.element, component, terminator), found
+
+
+def _other(what: str, offset: int, declared: int, used: int) -> Fault:
+    message = f"ISA declares the {what} {chr(declared)!r}, the segments after it use {chr(used)!r}"
+    return Fault("STR001", offset, message, _USED)
 
 
 @dataclass(frozen=True)
@@ -173,7 +208,7 @@ def transactions(cut: Cut) -> Iterator[Transaction]:
         version = cut.one(int(first), 3) or (cut.one(group, 8) if group >= 0 else "")
         st01 = cut.one(int(first), 1)
         if st01 != "837":
-            kind = TRANSACTIONS.get(st01, f"a transaction set {st01[:3]!r}")
+            kind = TRANSACTIONS.get(st01, f"a transaction set {quoted(st01[:3])!r}")
         else:
             kind = next((name for guide, name in GUIDES.items() if guide in version.upper()), "837P")
             has = {

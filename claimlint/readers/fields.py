@@ -118,12 +118,13 @@ class Dates:
     """How dates such as 13/01/2026 are spelled, by all date columns together.
 
     `month_first`: some can only be that. `rows`: how many rows have one that can only be day first, the first of them
-    on line `line` of the file.
+    on line `line` of the file. `either`: there are some that can be both.
     """
 
     month_first: bool
     rows: int
     line: int
+    either: bool = False
 
     @property
     def day_first(self) -> bool:
@@ -134,26 +135,28 @@ class Dates:
     def of(cls, frame: pl.DataFrame, columns: tuple[Column, ...], sheet: Sheet) -> Dates:
         """Of the rows of a sheet."""
         over: dict[str, pl.Series] = {}
-        month_first = False
+        month_first = either = False
         for name in (column.name for column in columns if column.kind == "date" and column.name in frame.columns):
             distinct = frame[name].unique()
             parts = distinct.str.extract_groups(_SLASHED).struct.unnest()
             first, second = (parts[p].cast(pl.Int32) for p in parts.columns)
             month_first |= bool((second > 12).any())
+            either |= bool(((first <= 12) & (second <= 12) & (first != second)).any())
             days = distinct.filter((first > 12).fill_null(False))
             if len(days):
                 over[name] = days
         if not over:
-            return cls(month_first, 0, 0)
+            return cls(month_first, 0, 0, either)
         rows = frame.select(pl.any_horizontal(pl.col(name).is_in(days.to_list()) for name, days in over.items()))
         at = rows.to_series().fill_null(False).arg_true()
-        return cls(month_first, len(at), sheet.file_line(int(sheet.lines[at[0]])))
+        return cls(month_first, len(at), sheet.file_line(int(sheet.lines[at[0]])), either)
 
     @classmethod
     def of_all(cls, slices: Sequence[Dates]) -> Dates:
         """Of the slices of a file."""
         line = next((each.line for each in slices if each.rows), 0)
-        return cls(any(each.month_first for each in slices), sum(each.rows for each in slices), line)
+        month_first, either = (any(getattr(each, name) for each in slices) for name in ("month_first", "either"))
+        return cls(month_first, sum(each.rows for each in slices), line, either)
 
     def notes(self) -> list[str]:
         """What is said of them."""
@@ -163,4 +166,6 @@ class Dates:
         if self.rows:
             said = f"none needs month first and {self.rows} rows need day first (line {self.line})"
             return [f"dates are read day first, since {said}"]
+        if self.either and not self.month_first:
+            return ["dates are read month first, but nothing in them tells day and month apart"]
         return []

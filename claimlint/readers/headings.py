@@ -31,6 +31,7 @@ _FIRST = {
     "principaldx": 1,
     "tertiarydx": 3,
 }
+LONGEST = 60  # characters of a heading
 EXAMPLES = "Claim #, CPT, DOS, Charge Amt, Dx1, Modifier 1"
 
 
@@ -92,11 +93,20 @@ def score(row: list[str], columns: tuple[Column, ...], mapping: Mapping[str, str
     """How many of a row's cells are known headings; 0 if only bare numbers are, as in a row of data."""
     known, words = 0, 0
     aliases, own = _aliases(columns), _own(mapping, columns)
-    for key in {heading_key(cell) for cell in row if len(cell) < 60}:
+    for key in {heading_key(cell) for cell in row if len(cell) < LONGEST}:
         if key in own or key in aliases or _family(key, columns):
             known += 1
             words += not key.isdigit()
     return known if words else 0
+
+
+def covers(row: list[str], columns: tuple[Column, ...], needed: tuple[str, ...], mapping: Mapping[str, str]) -> bool:
+    """Whether a row has a heading for every needed column, and all of the user's own."""
+    try:
+        assign(tuple(row), columns, needed, mapping)
+    except NotClaims:
+        return False
+    return True
 
 
 def assign(
@@ -113,7 +123,7 @@ def assign(
     lists = {c.name for c in columns if c.kind in LIST_KINDS}
     numbered: dict[str, dict[int, int]] = {}
     plain: dict[str, list[int]] = {}
-    unused, seconds = [], []
+    unused, seconds, blank = [], [], []
     for i, key in enumerate(keys):
         family = None if key in own else _family(key, columns)
         # `ICD10` is the whole list, unless it follows `ICD9` or stands beside `ICD1`.
@@ -127,6 +137,8 @@ def assign(
             plain.setdefault(aliases[key], []).append(i)
         elif key or names[i]:
             unused.append(names[i])
+        else:
+            blank.append(str(i + 1))
     cells: dict[str, tuple[int, ...]] = {}
     for column in columns:
         name = column.name
@@ -157,6 +169,8 @@ def assign(
     ]
     if unused:
         notes.append(f"headings not used: {_few(unused)}")
+    if blank:
+        notes.append(f"cells without a heading not used: {_few(blank)}")
     return Headings(names, cells, tuple(notes), tuple(unused))
 
 

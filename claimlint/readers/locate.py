@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import bisect
 import functools
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from claimlint.lines import BY_NAME, At
+from claimlint.quoting import AMOUNT, CODE, CONTROL, DATE, MASK, NPI, NUMBER, TAXONOMY, has_form, procedure, quoted
 from claimlint.readers import Place, shown
 from claimlint.readers.spans import Delimiters, Ints
 
@@ -27,19 +29,33 @@ _STOPS = {
 _WHOSE = {"2010AA": "85", "2010BA": "IL", "2010BB": "PR", "2010CA": "QC"}
 _OWNED = {"N3", "N4", "DMG", "REF", "PER"}
 _DIAGNOSIS = {"ABK", "ABF", "BK", "BF"}
-# Elements that name or number a person: in an excerpt they are hidden. NM1 depends on whose it is.
+# Elements that name or number a person: in an excerpt they are hidden, and what follows them too, but in SBR.
+# NM1 depends on whose it is.
+_END = 1 << 10
 _PHI = {
-    "N3": range(1, 3),
-    "N4": range(1, 8),
-    "DMG": range(1, 12),
-    "PER": range(2, 10),
-    "NTE": range(2, 3),
-    "K3": range(1, 2),
+    "N3": range(1, _END),
+    "N4": range(1, _END),
+    "DMG": range(1, _END),
+    "PER": range(2, _END),
+    "NTE": range(2, _END),
+    "K3": range(1, _END),
     "SBR": range(3, 5),
-    "INS": range(3, 18),
-    "OI": range(0),
-    "REF": range(2, 3),
+    "INS": range(3, _END),
+    "REF": range(2, _END),
 }
+# The last element that is shown of others: what is beyond it came there by a lost terminator.
+_LAST = {"NM1": 9, "REF": 2, "DTP": 3, "LX": 1, "SBR": 9, "CLM": 20, "PRV": 3, "SV1": 15, "HI": 12, "HL": 4, "SE": 2,
+         "GE": 2, "IEA": 2, "ST": 3, "BHT": 6, "GS": 8, "ISA": 16, "SVD": 6, "AMT": 3, "PWK": 7}  # fmt: skip
+# Codes of three letters: qualifiers of diagnoses and of taxonomies, claim level.
+_WORDS = {"ABK", "ABF", "ABJ", "ABN", "APR", "PXC"}
+# What may stand in any element; and, by segment and element, what else: of some any text.
+_FORMS = (CODE, NPI, AMOUNT)
+_MORE = {"GS": (CONTROL,), "ST": (CONTROL,), "SE": (CONTROL,), "GE": (CONTROL,),
+         "IEA": (CONTROL,), "REF": (NUMBER,), "NM1": (NUMBER,), "SVD": (NUMBER,), "PWK": (NUMBER,),
+         "PRV": (TAXONOMY,)}  # fmt: skip
+_DATED = {"DTP": 3, "BHT": 4, "GS": 4}
+_TEXTS = {"NM1": range(3, 8), "GS": range(2, 4)}
+_ISA_LENGTHS = (3, 2, 10, 2, 10, 2, 15, 2, 15, 6, 4, 1, 5, 9, 1, 1, 1)
 # These references number the claim, not the person.
 _OPEN_REFERENCES = {"G1", "9F", "F8", "6R", "D9", "EA", "EI", "G2", "0B", "1G", "LU", "X4"} - {"EA"}
 _PROVIDERS = {"85", "87", "82", "DN", "DK", "DQ", "77", "P3", "PR", "40", "41", "DD", "QB", "PE"}
@@ -54,8 +70,9 @@ class Segment:
 
     @property
     def id(self) -> str:
-        """The segment id, upper case."""
-        return self.elements[0].decode("ascii", "replace").strip().upper()
+        """The segment id, upper case; of what is no segment, where anything may stand, none."""
+        name = self.elements[0].decode("ascii", "replace").strip().upper()
+        return name if re.fullmatch("[A-Z][A-Z0-9]{1,2}", name) else ""
 
     def text(self, element: int) -> str:
         """One element, empty where there is none."""
@@ -239,23 +256,24 @@ class Locator:
 
     def _excerpt(self, segment: Segment, element: int, component: int, show_phi: bool) -> tuple[str, tuple[int, int]]:
         """The segment as it is shown, patient data hidden, and the range of the value in it."""
-        hidden = () if show_phi else _hidden(segment)
         text, mark = "", (0, 0)
         # XML's segments are shown in the usual spelling, since TAB and control characters are not.
         plain = self._exact is not None
         delimiters = self._delimiters(segment.offset)[0]
-        separator = "*" if plain else chr(delimiters.element)
-        joint = ":" if plain else chr(delimiters.component)
+        separator = "*" if plain else shown(chr(delimiters.element))
+        joint = ":" if plain else shown(chr(delimiters.component))
+        hidden = {} if show_phi else _hidden(segment, self._component(segment.offset))
         for k, raw in enumerate(segment.elements):
             text += separator if k else ""
             begin = len(text)
-            if k in hidden and raw:
-                text += "•••"
+            if 0 in hidden.get(k, ()) and raw:
+                text += MASK
             else:
                 for c, part in enumerate(raw.split(self._component(segment.offset)), 1):
                     text += joint if c > 1 else ""
                     at = len(text)
-                    text += shown(part.decode("utf-8", "replace"))
+                    told = shown(part.decode("utf-8", "replace"))
+                    text += MASK if c in hidden.get(k, ()) and told else told
                     if k == element and element and c == component:
                         mark = (at, len(text))
             if k == element and element and (not component or mark == (0, 0)):
@@ -263,13 +281,48 @@ class Locator:
         return text, mark if element and mark != (0, 0) else (0, len(text))
 
 
-def _hidden(segment: Segment) -> range | tuple[int, ...]:
-    """Which elements of a segment are about a person."""
+def _hidden(segment: Segment, joint: bytes) -> dict[int, set[int]]:
+    """By element of a segment, its components (0: the whole) that are about a person, or may be.
+
+    Where an element has not the form of what stands in its place, a terminator may be lost: all after it are hidden.
+    """
+    every = range(1, len(segment.elements))
+    if not re.fullmatch(r"[A-Z][A-Z0-9]{1,2}", segment.id):
+        return {0: {0}, **{k: {0} for k in every}}
+    if segment.id == "ISA":  # its elements have their lengths, so it is known whether each is in its place
+        return {} if tuple(map(len, segment.elements)) == _ISA_LENGTHS else {k: {0} for k in every}
+    private = _PHI.get(segment.id, range(0))
     if segment.id == "NM1":
-        return range(0) if segment.text(1).upper() in _PROVIDERS else range(3, 13)
-    if segment.id == "REF" and segment.text(1).upper() in _OPEN_REFERENCES:
-        return range(0)
-    return _PHI.get(segment.id, range(0))
+        private = range(0) if segment.text(1).upper() in _PROVIDERS else range(3, _END)
+    elif segment.id == "REF" and segment.text(1).upper() in _OPEN_REFERENCES:
+        private = range(0)
+    hidden: dict[int, set[int]] = {}
+    for k in every:
+        if k in private or k > _LAST.get(segment.id, _END):
+            hidden[k] = {0}
+            continue
+        parts = segment.elements[k].split(joint)
+        odd = {c for c, part in enumerate(parts, 1) if not _is_plain(segment, k, c, part.decode("utf-8", "replace"))}
+        hidden[k] = odd
+        if odd and len(parts) == 1:
+            return hidden | {k: {0} for k in every[k - 1 :]}
+    return hidden
+
+
+def _is_plain(segment: Segment, element: int, component: int, text: str) -> bool:
+    """Whether a component has the form of what stands in its place."""
+    name = segment.id
+    if element in _TEXTS.get(name, ()):
+        return True
+    if (name, element) == ("CLM", 1):
+        return quoted("claim_id", text) == text
+    if (name, element) == ("SV1", 1) and component in (2, 7):  # of these the second is a description: free text
+        return component == 2 and has_form(text, procedure())
+    if (name, element, segment.text(8).upper()) == ("NM1", 9, "XX"):
+        return has_form(text, NPI)
+    if element == _DATED.get(name):
+        return has_form(text, DATE)
+    return text.strip().upper() in _WORDS or any(has_form(text, form) for form in (*_FORMS, *_MORE.get(name, ())))
 
 
 def _name(at: At, element: int, component: int) -> str:

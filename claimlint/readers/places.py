@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from claimlint.lines import Column
+from claimlint.quoting import MASK, may_show
 from claimlint.readers import Place, Problem
 from claimlint.readers import cells as c
 from claimlint.readers import shown as visible
 from claimlint.readers.fields import find, value_span
 from claimlint.readers.sheet import Sheet
 
-MASK = "•••"
 SHOWN = 100  # characters of an excerpt
 _HINT = "put quotes around a cell that holds the separator, or export again; the other claims are checked"
 
@@ -23,9 +23,8 @@ class Locator:
         self.sheet = sheet
         self.kinds: dict[str, str] = {column.name: column.kind for column in columns}
         cells = sheet.headings.cells
-        hidden = {i for column in columns if column.phi for i in cells.get(column.name, ())}
-        # A cell that no column is read from may be anything, so it is masked as well.
-        self.shown = set(sheet.headings.used) - hidden
+        # A cell that no column is read from may be anything, so it is masked.
+        self._columns = {i: column.name for column in columns for i in cells.get(column.name, ())}
 
     def locate(self, positions: Mapping[str, int], column: str, index: int, show_phi: bool) -> Place:
         """The place of a column's value, or of its item `index`; the claim id's if the file has no such column."""
@@ -41,7 +40,9 @@ class Locator:
         else:
             cell = headings.cells.get("claim_id", headings.used)[0]
             span = value_span(row, cells[cell])
-        shown = set(range(len(cells))) if show_phi else self.shown
+        shown = {
+            i for i, each in enumerate(cells) if show_phi or may_show(self._columns.get(i, ""), c.value(row, each))
+        }
         excerpt, mark = _excerpt(row, cells, shown, cell, span)
         return _place(self.sheet.file_line(line), row, span, headings.names[cell], excerpt, mark)
 

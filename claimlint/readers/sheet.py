@@ -18,9 +18,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from claimlint.lines import Column, heading_key
+from claimlint.quoting import MASK
 from claimlint.readers import NoHeadings, NotClaims
 from claimlint.readers import cells as c
-from claimlint.readers.headings import Headings, assign, no_headings, score
+from claimlint.readers.headings import LONGEST, Headings, assign, covers, no_headings, score
 from claimlint.readers.scan import Ints, classify, line_starts
 from claimlint.readers.text import decode
 
@@ -176,26 +177,45 @@ def _records(sheet: Sheet, separator: str, first: int) -> list[tuple[list[str], 
     return found
 
 
+def _headings(cells: list[str], columns: tuple[Column, ...], mapping: Mapping[str, str]) -> tuple[str, ...]:
+    """The headings as they are told.
+
+    A cell that is longer than headings are has rows in it, by a quote that was not closed; then others may be values.
+    """
+    names = tuple(" ".join(cell.split()) for cell in cells)
+    if all(len(name) < LONGEST or name in mapping for name in names):
+        return names
+    return tuple(name if name in mapping or score([name], columns, mapping) else MASK for name in names)
+
+
 def _find_headings(
     sheet: Sheet, columns: tuple[Column, ...], needed: tuple[str, ...], mapping: Mapping[str, str]
 ) -> tuple[list[str], int]:
     """Find separator and heading row. Returns the titles above it and the first line after it."""
     given = re.fullmatch(r"\"?sep=(.)\"?", sheet.text(1).strip(" ")) if len(sheet.text(1)) < 20 else None
     first = 2 if given else 1
-    best: tuple[int, str, int] = (0, ",", 0)
+    best: tuple[bool, int, str, int] = (False, 0, ",", 0)
     for separator in (given[1],) if given else SEPARATORS:
-        for at, (row, _) in enumerate(_records(sheet, separator, first)):
-            known = score(row, columns, mapping)
-            if known > best[0]:
-                best = (known, separator, at)
-    known, sheet.separator, at = best
+        rows = [row for row, _ in _records(sheet, separator, first)] or [[]]
+        scores = [score(row, columns, mapping) for row in rows]
+        whole = [
+            at for at in range(len(rows)) if scores[at] >= len(needed) and covers(rows[at], columns, needed, mapping)
+        ]
+        # The first row that can be the heading, or a better one right below it: another one further down is that of a
+        # second export, and what stands between are claims.
+        at = whole[0] if whole else scores.index(max(scores))
+        while at + 1 in whole and scores[at + 1] > scores[at]:
+            at += 1
+        if (bool(whole), scores[at]) > best[:2]:
+            best = (bool(whole), scores[at], separator, at)
+    _, known, sheet.separator, at = best
     records = _records(sheet, sheet.separator, first)
     if known < min(2, len(needed)):
         raise NoHeadings(no_headings([row for row, _ in records[:5]], columns))
     names, body = records[at]
     while names and not names[-1]:
         names.pop()
-    sheet.headings = assign(tuple(" ".join(name.split()) for name in names), columns, needed, mapping)
+    sheet.headings = assign(_headings(names, columns, mapping), columns, needed, mapping)
     titles = [next(filter(None, row), "") for row, _ in records[:at]]
     if any(titles):
         sheet.notes.append(f"title rows above the heading skipped: {sum(map(bool, titles))}")

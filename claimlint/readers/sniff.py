@@ -14,6 +14,7 @@ from claimlint.readers.slices import ReadAt, Sliced
 _ELSEWHERE = (
     (b"%PDF", "a PDF document"),
     (b"PK\x03\x04", "a ZIP archive or an Office document (Excel: save it as CSV)"),
+    (b"\x1f\x8b", "a gzip archive in another one"),
     (b"\xd0\xcf\x11\xe0", "an old Office document (Excel: save it as CSV)"),
     (b"SQLite format 3", "an SQLite database"),
     (b"\x89PNG", "a picture"),
@@ -23,13 +24,26 @@ _ELSEWHERE = (
     (b"\x7fELF", "a program"),
     (b"PAR1", "a Parquet file (write it as CSV)"),
     (b"{\\rtf", "an RTF document"),
+    (b"II*\x00", "a picture"),
+    (b"MM\x00*", "a picture"),
+    (b"7z\xbc\xaf", "a 7z archive (unpack it first)"),
+    (b"Rar!", "a RAR archive (unpack it first)"),
+    (b"BZh", "a bzip2 archive (unpack it first)"),
+    (b"\xfd7zXZ", "an xz archive (unpack it first)"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard archive (unpack it first)"),
+    (b"ID;P", "a SYLK spreadsheet (save it as CSV)"),
+    (b"MIME-Version:", "a web archive, or a message (Excel: save it as CSV)"),
 )
+_HTML = re.compile(r"(?:<\?xml[^>]*>\s*|<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|table|meta)\b", re.I | re.S)
+_LOCKED = "EncryptedPackage".encode("utf-16-le")  # how an Office document with a password names what is in it
 _ISA = re.compile(r"(?:^|[\r\n])[ \t]*ISA[^A-Za-z0-9\s]", re.IGNORECASE)
 _BARE = re.compile(r"^(GS[^A-Za-z0-9\s]H[A-Z]|ST[^A-Za-z0-9\s]\d{3})")
 
 
 def sniff(data: bytes) -> str:
     """`x12`, `xml` or `csv`, from the first bytes. Raises NotClaims for what is plainly none of them."""
+    if data.startswith(b"\xd0\xcf\x11\xe0") and _LOCKED in data:
+        raise NotClaims("needs a password; claimlint does not take one: open it and save it as CSV", "STR002")
     for magic, what in _ELSEWHERE:
         if data.startswith(magic):
             raise NotClaims(f"this looks like {what}; claimlint reads CSV, 837P and X12-like XML", "STR002")
@@ -41,6 +55,9 @@ def sniff(data: bytes) -> str:
         return "x12"
     if _BARE.match(start):
         raise NotClaims("X12 without its ISA segment, which says what the delimiters are; add the envelope (ISA, GS)")
+    if _HTML.match(start):
+        said = "an HTML page (a spreadsheet in it: open and save it as CSV)"
+        raise NotClaims(f"this is {said}; claimlint reads CSV, 837P and X12-like XML", "STR002")
     if start.startswith("<"):
         return "xml"
     if start[0] in "{[" and '"' in start[:200]:

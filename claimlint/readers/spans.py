@@ -16,7 +16,7 @@ Spans: TypeAlias = tuple[Ints, Ints]
 
 # In a file up to this size values are sliced one by one; in a larger one Arrow's way pays for its import.
 _SMALL_FILE = 1 << 20
-_FEW_SPANS = 2000  # up to which a query costs more than it saves
+FEW = 2000  # values, up to which a query costs more than it saves
 _BLANK = np.zeros(256, np.bool_)
 _BLANK[[0, 9, 10, 13, 32]] = True
 _UPPER = np.arange(256, dtype=np.uint8)
@@ -136,7 +136,7 @@ class Cut:
         start, end = spans
         if not len(start):
             return pl.Series([], dtype=pl.String)
-        if len(start) <= _FEW_SPANS:
+        if len(start) <= FEW:
             pairs = zip(start.tolist(), end.tolist(), strict=True)
             few = [self.data[a:b].decode("utf-8", "replace") or None for a, b in pairs]
             return pl.Series(few, dtype=pl.String)

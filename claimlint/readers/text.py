@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import itertools
 import re
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ def decode(data: bytes) -> Text:
     return Text(data, tuple(notes))
 
 
+_WIDE = re.compile(rb"(?:[^\x00]\x00){16}")
 _MARKS = (
     (b"\xff\xfe\x00\x00", "utf-32-le"),
     (b"\x00\x00\xfe\xff", "utf-32-be"),
@@ -47,14 +49,27 @@ def _encoding(data: bytes) -> tuple[int, str]:
     for mark, name in _MARKS:
         if data.startswith(mark):
             return len(mark), name
-    return 0, _utf16_without_mark(data[:4096]) or "utf-8"
+    # The beginning tells it from a file to which UTF-16 was appended.
+    name = _utf16_without_mark(data[:4096])
+    return 0, name if name and _utf16_without_mark(data[:32]) == name else "utf-8"
 
 
 def _to_utf8(data: bytes) -> tuple[bytes, list[str]]:
     mark, name = _encoding(data)
     if name == "utf-8":
-        return data[mark:], []
+        return _with_utf16(data[mark:])
     return _transcode(data[mark:], name), [f"read as {name.upper()}"]
+
+
+def _with_utf16(data: bytes) -> tuple[bytes, list[str]]:
+    """The text, where UTF-16 was appended to it: some shells do that to whatever file."""
+    begun = _WIDE.search(data) if b"\x00" in data else None
+    if begun is None or not _utf16_without_mark(data[begun.start() : begun.start() + 4096]):
+        return data, []
+    at = begun.start()
+    line = data.count(b"\n", 0, at) + 1
+    before = data[:at].removesuffix(b"\xff\xfe")
+    return before + _transcode(data[at:], "utf-16-le"), [f"read as UTF-16-LE from line {line} on"]
 
 
 class Original:
@@ -64,6 +79,7 @@ class Original:
         """`encoding`, where the file declares a one-byte one."""
         self.data = data
         mark, self._encoding = (0, encoding) if encoding else _encoding(data)
+        self._errors = "surrogateescape" if self._encoding == "utf-8" else "replace"  # a character for each byte
         self._wide = self._encoding.startswith(("utf-16", "utf-32"))
         # Bytes as characters, one each, unless a character takes more of them and 10 may be half of one.
         text = data[mark:].decode(self._encoding if self._wide else "latin-1", "replace")
@@ -80,7 +96,7 @@ class Original:
         start = self._starts[line - 1]
         stop = self._starts[line] if line < len(self._starts) else len(self.data)
         text, encoding = self._text(self.data[start:stop])
-        return start + len(text[: column - 1].encode(encoding, "replace"))
+        return start + len(text[: column - 1].encode(encoding, self._errors))
 
     def text(self, start: int, end: int) -> str:
         """The characters between two byte offsets of one line."""
@@ -94,8 +110,7 @@ class Original:
         try:
             return data.decode(self._encoding), self._encoding
         except UnicodeDecodeError:
-            one_byte = "latin-1" if self._encoding == "utf-8" else self._encoding
-            return data.decode(one_byte, "replace"), one_byte
+            return data.decode(self._encoding, self._errors), self._encoding
 
 
 def _transcode(data: bytes, encoding: str) -> bytes:
@@ -124,8 +139,17 @@ def _line_ends(data: bytes) -> bytes:
     return data.replace(b"\r", b"\n" if alone else b" ")
 
 
+def _windows_1252(error: UnicodeError) -> tuple[str, int]:
+    """The bytes that are no UTF-8 as Windows-1252, each a character: exports get appended to others."""
+    assert isinstance(error, UnicodeDecodeError)
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+codecs.register_error("windows-1252", _windows_1252)
+
+
 def _repair(data: bytes) -> tuple[bytes, list[str]]:
-    """The same bytes if they are UTF-8; otherwise the lines that are not, read as Windows-1252."""
+    """The same bytes if they are UTF-8; otherwise what of them is not, read as Windows-1252."""
     try:
         data.decode()
     except UnicodeDecodeError:
@@ -140,7 +164,7 @@ def _repair(data: bytes) -> tuple[bytes, list[str]]:
         try:
             line.decode()
         except UnicodeDecodeError:
-            lines[number] = line.decode("cp1252", "replace").encode()
+            lines[number] = line.decode(errors="windows-1252").encode()
             bad.append(number + 1)
     count = f"{len(bad)} lines are" if len(bad) > 1 else "1 line is"
     where = f"the first is line {bad[0]}" if len(bad) > 1 else f"line {bad[0]}"

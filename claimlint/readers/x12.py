@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from claimlint.lines import COLUMNS, LIST_KINDS, POSITIONS, At, Column, Level
+from claimlint.quoting import control
 from claimlint.readers import Locate, NotClaims, Place, Problem, Read, Unreadable
 from claimlint.readers.conformance import (
     LevelProblem,
@@ -27,7 +28,7 @@ from claimlint.readers.conformance import (
 from claimlint.readers.envelope import Fault, Interchange, Transaction, interchanges, oddities, transactions
 from claimlint.readers.locate import Exact, Locator
 from claimlint.readers.loops import LEVELS, Loops, level_of
-from claimlint.readers.spans import Cut, Delimiters, Ints, lists, packed
+from claimlint.readers.spans import FEW, Cut, Delimiters, Ints, lists, packed
 
 _DIAGNOSIS = {packed(q): q for q in ("ABK", "ABF", "BK", "BF")}
 _OTHER_HI = [
@@ -48,6 +49,15 @@ _SPLIT_HI = (
 _CUT_OFF = (
     "the file breaks off inside or after this claim, so it may not be whole",
     "ask for the whole file and lint again",
+)
+_STRAY = (
+    "a claim outside of any transaction set (ST to SE), so it is not checked",
+    "check that the file was not cut or put together by hand",
+)
+_BILLING_TOWN = At("2010AA", "N4", (), 3, 0, 0)
+_SHORT_ZIP = (
+    "the ZIP code of a billing provider (N403) has not nine digits, as an 837P wants it: some clearinghouses refuse "
+    "that, others fill it up with 0000"
 )
 _ORPHAN = ("a service line (SV1) that belongs to no claim (CLM)", "check that the file was not cut or sorted")
 
@@ -90,10 +100,13 @@ class Extractor:
         """Values by loop, given to every row in that loop; null where the row's loop has none."""
         wanted = self.row_of[level]
         if not len(owner):
-            return pl.Series([None], dtype=values.dtype).gather(pl.zeros(len(wanted), pl.UInt32, eager=True))
+            return pl.Series([None], dtype=values.dtype).new_from_index(0, len(wanted))
         at = np.minimum(np.searchsorted(owner, wanted), len(owner) - 1)
-        index = pl.Series(np.where(owner[at] == wanted, at, len(values)))  # one behind the values there is a null
-        return pl.concat([values, pl.Series([None], dtype=values.dtype)], rechunk=True).gather(index)
+        index = np.where(owner[at] == wanted, at, len(values))  # one behind the values there is a null
+        if len(index) <= FEW and values.dtype == pl.String:
+            few = [*values.to_list(), None]
+            return pl.Series([few[i] for i in index.tolist()], dtype=pl.String)
+        return pl.concat([values, pl.Series([None], dtype=values.dtype)], rechunk=True).gather(pl.Series(index))
 
     def text(self, at: At) -> pl.Series:
         """A column of text: one value a row."""
@@ -158,11 +171,14 @@ class Extractor:
         result: pl.Series | None = None
         for at in column.x12:
             values = self.codes(at) if column.kind in LIST_KINDS else self.text(at)
-            if column.level == "patient" and level_of(at) == "subscriber":
+            if column.level == "patient" and level_of(at) == "subscriber" and values.null_count() < len(values):
                 # The subscriber is the patient only where no patient loop is open.
                 dependent = pl.Series(self.row_of["patient"] >= 0)
                 values = pl.select(pl.when(~dependent).then(values)).to_series()
-            result = values if result is None else pl.select(pl.coalesce(result, values)).to_series()
+            if result is None:
+                result = values
+            elif result.null_count() and values.null_count() < len(values):
+                result = pl.select(pl.coalesce(result, values)).to_series()
         assert result is not None
         return result.alias(column.name)
 
@@ -236,6 +252,7 @@ class _Found:
             self.faults += between(cut)
             self.markers += (replace(m, ordinal=m.ordinal + self.segments) for m in markers(cut, locator))
             self.segments += len(cut.ids)
+        self._add_strays(cut, locator, sets)
         if not any(each.kind == "837P" for each in sets):
             return
         extractor = Extractor(cut, sets)
@@ -249,6 +266,8 @@ class _Found:
             sender, receiver, control = (cut.one(int(isa), n).strip() for n in (6, 8, 13))
             key = f"{control} from {sender} to {receiver}"
             self.interchanges.append((int(cut.start[isa]), key, locator.segment(int(cut.start[isa]))))
+        if _short_zip(cut, extractor.candidates(_BILLING_TOWN)[1]):
+            self.notes[_SHORT_ZIP] = None
         frame = extractor.frame()
         reasons = dict.fromkeys(extractor.unread.tolist(), _BAD_HI) | dict.fromkeys(
             _incomplete(sets[:-1] if goes_on else sets, loops), _CUT_OFF
@@ -265,6 +284,18 @@ class _Found:
         self.service_lines += len(loops.services)
         orphans = loops.services[loops.opened["claim"][loops.services] < 0]
         self.faults += (Fault("STR001", int(cut.start[i]), *_ORPHAN) for i in orphans)
+
+    def _add_strays(self, cut: Cut, locator: Locator, sets: list[Transaction]) -> None:
+        """Count the claims that no transaction set has as unreadable."""
+        outside = np.ones(len(cut.ids), np.bool_)
+        for each in sets:
+            outside[each.first : each.stop] = False
+        for ordinal in np.flatnonzero(outside & (cut.ids == packed("CLM"))).tolist():
+            place, claim_id = locator.segment(int(cut.start[ordinal])), cut.one(ordinal, 1) or None
+            self.problems.append(Problem("STR001", *_STRAY, place, claim_id))
+            self.unreadable.append(Unreadable(claim_id, place.line, _STRAY[0]))
+            self.claims += 1
+        self.service_lines += int(np.count_nonzero(outside & (cut.ids == packed("SV1"))))
 
 
 @dataclass(frozen=True)
@@ -344,7 +375,7 @@ def read(data: bytes | Slice, exact: Exact | None = None, delimiters: Delimiters
         locate=locator.place,
         compact_dates=True,
         problems=found.problems,
-        unreadable=found.unreadable,
+        unreadable=sorted(found.unreadable, key=lambda u: u.line),
         notes=list(found.notes),
         interchanges=[(key, place) for offset, key, place in found.interchanges if offset >= part.context],
         part=None
@@ -386,6 +417,13 @@ def finish(reads: Sequence[Read]) -> list[Problem]:
     return [problem for _, problem in (*control_problems(envelope), *level_problems(levels))]
 
 
+def _short_zip(cut: Cut, towns: Ints) -> bool:
+    """Whether an N4 in the United States has no ZIP code of nine digits."""
+    zips, countries = (cut.text(cut.element(towns, number)) for number in (3, 4))
+    short = ~zips.str.contains("^[0-9]{9}$").fill_null(False)
+    return bool((short & (countries.is_null() | (countries == "US"))).any())
+
+
 def _incomplete(sets: list[Transaction], loops: Loops) -> list[int]:
     """The last claim of each transaction set that breaks off before its SE."""
     result = []
@@ -398,7 +436,7 @@ def _incomplete(sets: list[Transaction], loops: Loops) -> list[int]:
 
 def _version_note(each: Transaction) -> str:
     """What to know of the version of an 837P; empty for one of 5010."""
-    version = each.version or "no version"
+    version = control(each.version) or "no version"
     if each.guide == "":
         return f"{version} in GS08 and ST03 is no guide of 837P that claimlint knows: read as 005010X222A1"
     if each.guide != "837P":

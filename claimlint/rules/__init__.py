@@ -60,6 +60,11 @@ class Finds:
     fix: pl.Expr | None = None
     safe: bool = True
 
+    @functools.cached_property
+    def roots(self) -> frozenset[str]:
+        """The columns that its condition and its values read."""
+        return frozenset(root for e in (self.when, *(self.values or {}).values()) for root in e.meta.root_names())
+
 
 @dataclass(frozen=True)
 class Rule:

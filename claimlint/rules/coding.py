@@ -55,6 +55,8 @@ def malformed_procedure_code() -> list[Finds]:
     code = pl.col("procedure")
     mangled = is_spreadsheet_number("procedure") | lost_leading_zero("procedure")
     diagnosis = code.str.contains(r"^([A-Z][0-9][0-9A-Z]|[0-9]{3})\.[0-9A-Z]{1,4}$") & ~mangled
+    other = ~code.str.contains(_FORM) & ~mangled & ~diagnosis & ~code.str.contains("^[0-9]{3}$") & ~_is_local()
+    words = other & code.str.contains("[A-Z]{4}")
     return [
         Finds(
             ~code.str.contains(_FORM) & diagnosis,
@@ -66,7 +68,12 @@ def malformed_procedure_code() -> list[Finds]:
             message="{procedure} is not in the form of a CPT or HCPCS code; a spreadsheet may have dropped two zeros",
             hint="it may be 00{procedure}; set the column to Text and export again",
         ),
-        Finds(~code.str.contains(_FORM) & ~mangled & ~diagnosis & ~code.str.contains("^[0-9]{3}$") & ~_is_local()),
+        Finds(
+            words,
+            message="{procedure} in the procedure's place looks like a description",
+            hint="export the code of the service, such as 97012, and check that the columns were not swapped",
+        ),
+        Finds(other & ~words),
         Finds(
             pl.col("procedure_qualifier") != "HC",
             "procedure_qualifier",

@@ -42,7 +42,9 @@ def malformed_diagnosis_code() -> list[Finds]:
         diagnoses=M51.16
     """
     swapped = pl.col("diagnosis").str.replace_all("O", "0")
+    pcs = pl.col("diagnosis").str.contains("^[0-9][0-9A-HJ-NP-Z]{6}$")
     zero = ~_well_formed() & swapped.str.contains(_FORM)
+    other = ~_well_formed() & ~zero & ~is_icd9() & ~is_procedure_as_diagnosis()
     return [
         Finds(
             zero & ~is_icd9(),
@@ -55,7 +57,12 @@ def malformed_diagnosis_code() -> list[Finds]:
             message="{diagnosis_text} in a diagnosis's place is a procedure code",
             hint="check that the columns of the export were not swapped",
         ),
-        Finds(~_well_formed() & ~zero & ~is_icd9() & ~is_procedure_as_diagnosis()),
+        Finds(
+            other & pcs,
+            message="{diagnosis_text} looks like an ICD-10-PCS code, which is of inpatient procedures",
+            hint="bill the ICD-10-CM code of the diagnosis",
+        ),
+        Finds(other & ~pcs),
         Finds(
             _well_formed() & pl.col("diagnosis_text").str.contains(".", literal=True) & (pl.col("form") != "csv"),
             message="{diagnosis_text} carries a dot; in an 837 the code stands without it",

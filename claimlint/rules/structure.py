@@ -267,6 +267,7 @@ def non_positive_amount() -> list[Finds]:
     hint="give each claim its own patient control number, or take the repeated claim out",
     source="X12N 005010X222A1 CLM01",
     across=("claim_id",),
+    optional=("frequency_code",),
 )
 def duplicate_claim_id() -> Finds:
     """One patient control number on different claims in a run.
@@ -279,10 +280,14 @@ def duplicate_claim_id() -> Finds:
     Clean:
         claim_id=A-1
         claim_id=A-2 member_id=W987654321 patient_first_name=SAM
+    Clean: a replacement of the original
+        claim_id=A-1
+        claim_id=A-1 frequency_code=7 payer_claim_control_number=2026012345
     """
-    of_id = pl.col("claim_key").n_unique().over("claim_id")
+    original = ~pl.col("frequency_code").is_in(["7", "8"]).fill_null(False)
+    of_id = pl.col("claim_key").filter(original).n_unique().over("claim_id")
     later = pl.col("claim_key") > pl.col("claim_key").min().over("claim_id")
-    return Finds(pl.col("claim_id").is_not_null() & (of_id > 1) & later, values={"claims_with_id": of_id})
+    return Finds(pl.col("claim_id").is_not_null() & (of_id > 1) & later & original, values={"claims_with_id": of_id})
 
 
 @rule(

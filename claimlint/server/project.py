@@ -11,17 +11,19 @@ from __future__ import annotations
 import datetime as dt
 import tomllib
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from claimlint import ClaimlintError, baseline, codeset, config, engine, own, rules
 from claimlint.config import PAYER_CLASSES, Config
+from claimlint.evaluation import Memory
 from claimlint.findings import SEVERITIES, Finding
 from claimlint.hits import file_finding
-from claimlint.inputs import Options, Progress
+from claimlint.inputs import Options, Progress, read_registers
+from claimlint.readers import Read
 from claimlint.scope import codes, of_config
-from claimlint.sources import Source
 
 _MOST_EXTENDED = 10
 
@@ -133,12 +135,13 @@ def _extends_outside(path: Path) -> str:
     root, at = path.parent.resolve(), path
     for _ in range(_MOST_EXTENDED):
         try:
-            raw = tomllib.loads(at.read_text(encoding="utf-8-sig"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+            raw: Any = tomllib.loads(at.read_text(encoding="utf-8-sig"))
+        except (OSError, ValueError, RecursionError):
             return ""  # told when it is loaded
-        extend = raw.get("tool", {}).get("claimlint", {}).get("extend") if at.name == config.PYPROJECT else None
-        extend = extend or raw.get("extend")
-        if not isinstance(extend, str):
+        for name in ("tool", "claimlint") if at.name == config.PYPROJECT else ():
+            raw = raw.get(name) if isinstance(raw, dict) else None
+        extend = raw.get("extend") if isinstance(raw, dict) else None
+        if not isinstance(extend, str) or "\0" in extend:
             return ""
         at = at.parent / extend
         if not at.resolve().is_relative_to(root):
@@ -181,27 +184,35 @@ def _options(project: Project) -> Options:
     )
 
 
+def read(name: str, data: bytes, project: Project) -> Read | tuple[str, str]:
+    """A document, read; or the code and message of why it is no claims."""
+    return engine.read_bytes(data, name, project.options)
+
+
 def lint(
-    name: str, data: bytes, project: Project, settings: Settings, progress: Callable[[Progress], None] | None = None
+    name: str,
+    made: Read | tuple[str, str],
+    project: Project,
+    settings: Settings,
+    progress: Callable[[Progress], None],
+    memory: Memory,
 ) -> list[Finding]:
-    """The findings of a document. `progress` may raise to end the work.
+    """The findings of a document that was read. `progress` may raise to end the work; `memory` is of it alone.
 
     Raises ClaimlintError where what the project names beside it, such as a register, cannot be read.
     """
+    if isinstance(made, tuple):
+        return [file_finding(name, *made, rules.all_rules())]
     options = replace(
         project.options,
         as_of=settings.as_of or dt.date.today(),
         payer=settings.payer or project.options.payer,
         progress=progress,
-        expected_bytes=len(data),
     )
-    try:
-        report = engine.check_sources([Source(name, data)], options)
-    except engine.CannotRun:
-        why = engine.read_bytes(data, name, options)
-        if not isinstance(why, tuple):
-            raise
-        return [file_finding(name, *why, rules.all_rules())]  # it is no claim file at all
+    with closing(engine.Run(options, read_registers(options), memory)) as run:
+        run.add_history()
+        run.add_read(name, made)
+        report = run.report()
     if project.baseline:
         report, _ = baseline.compared(report, baseline.load(project.baseline), project.baseline)
     least = min(SEVERITIES.index(each) for each in (project.severity, settings.severity))

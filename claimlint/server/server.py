@@ -9,13 +9,15 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
+import polars as pl
 from lsprotocol import types
 from pygls import uris
 from pygls.exceptions import JsonRpcException
@@ -24,15 +26,19 @@ from pygls.lsp.server import LanguageServer
 from claimlint import ClaimlintError, __version__
 from claimlint.cli_common import internal_error
 from claimlint.config import NAME, PYPROJECT, discover
+from claimlint.evaluation import Memory
 from claimlint.findings import Finding
 from claimlint.inputs import Progress
-from claimlint.readers import shown
-from claimlint.server import actions, explain
+from claimlint.readers import Read, shown
+from claimlint.rules import all_rules
+from claimlint.server import actions, explain, partial
 from claimlint.server.outline import Claim, Document, Group, gaps
-from claimlint.server.project import Project, Projects, Settings, lint
+from claimlint.server.partial import Linted, Located
+from claimlint.server.project import Project, Projects, Settings, lint, read
 from claimlint.server.text import Text
 
 DEBOUNCE = 0.05  # seconds without a change, after which a document is linted
+REST = 1.0  # seconds without a change, after which one that was linted where it changed is linted as a whole
 _SOURCE = "claimlint"
 _SEVERITY = {
     "error": types.DiagnosticSeverity.Error,
@@ -63,7 +69,10 @@ class _Open:
     document: Document | None = None
     task: asyncio.Task[None] | None = None
     linted: int = -1
-    found: list[tuple[Finding, int, int]] = field(default_factory=list)  # with the offsets of each
+    found: list[Located] = field(default_factory=list)
+    kept: Linted | None = None  # what a change is linted against, and under which project and settings
+    kept_of: tuple[int, Settings] | None = None
+    memories: tuple[Memory, Memory] = field(default_factory=lambda: (Memory(), Memory()))  # of the whole, of changes
     gaps: list[str] = field(default_factory=list)  # what stood behind the segments before it was formatted
     settled: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -82,8 +91,10 @@ class Server(LanguageServer):
         self.told: set[tuple[Path | None, tuple[int, int]]] = set()
         self.told_errors: set[str] = set()
         self.pages: tempfile.TemporaryDirectory[str] | None = None
+        self.written: dict[str, str] = {}  # the pages of rules that are in it, by code
+        self.writing = threading.Lock()
 
-    def report_server_error(self, error: Exception, source: Any) -> None:
+    def report_server_error(self, error: BaseException, source: Any) -> None:
         """Say that something failed; never the error's own text, which may quote a claim."""
         self.window_log_message(types.LogMessageParams(types.MessageType.Error, internal_error(error)))
 
@@ -121,6 +132,12 @@ class Server(LanguageServer):
 
     async def _linted(self, uri: str, held: _Open, wait: float) -> None:
         await asyncio.sleep(wait)
+        if await self._lint(uri, held, whole=False):
+            await asyncio.sleep(REST)
+            await self._lint(uri, held, whole=True)
+
+    async def _lint(self, uri: str, held: _Open, *, whole: bool) -> bool:
+        """Lint a document and tell what was found. True if it was linted only where it changed."""
         document, mine = self.document(uri), held.changed
         version = self.workspace.get_text_document(uri).version
 
@@ -128,37 +145,55 @@ class Server(LanguageServer):
             if held.changed != mine:
                 raise _Stale
 
-        def work() -> tuple[Project, list[tuple[Finding, int, int]]]:
+        def work() -> tuple[Project, list[Located], dict[str, str], Read | None]:
             fresh()
-            path = _path(uri)
+            path, settings = _path(uri), self.settings
             project = self.projects.of(path)
             name = str(path) if path else PurePath(uri).name
             document.use(project.options.headings(name))
-            found = lint(name, document.source.data, project, self.settings, fresh)
-            return project, [(f, *document.source.span(f.place)) for f in found]
+            of_whole, of_changes = held.memories
+            if held.kept and held.kept_of == (id(project), settings) and not whole:
+                after = partial.lint_change(held.kept, document, name, project, settings, fresh, of_changes)
+                if after:
+                    held.kept = after
+                    return project, after.found, self.links(after.found), None
+            made = read(name, document.source.data, project)
+            found = lint(name, made, project, settings, fresh, of_whole)
+            located = [(f, *document.source.span(f.place)) for f in found]
+            held.kept, held.kept_of = None, (id(project), settings)
+            return project, located, self.links(located), made if isinstance(made, Read) else None
 
         try:
-            project, found = await asyncio.get_running_loop().run_in_executor(self.linter, work)
+            project, found, links, made = await asyncio.get_running_loop().run_in_executor(self.linter, work)
         except _Stale:
-            return
+            return False
         except ClaimlintError as error:
             if str(error) not in self.told_errors:
                 self.told_errors.add(str(error))
                 self.window_show_message(types.ShowMessageParams(types.MessageType.Error, str(error)))
             held.settled.set()
-            return
-        except Exception as error:  # noqa: BLE001 - whatever is typed, the server goes on
+            return False
+        except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 - whatever is typed, the server goes on
             self.report_server_error(error, None)
+            held.kept = None
             held.settled.set()
-            return
+            return False
         if held.changed != mine:
-            return
+            return False
         held.found, held.linted = found, mine
         self._tell_of(project)
         self.text_document_publish_diagnostics(
-            types.PublishDiagnosticsParams(uri, [_diagnostic(document, *each) for each in found], version)
+            types.PublishDiagnosticsParams(uri, [_diagnostic(document, each, links) for each in found], version)
         )
         held.settled.set()
+        if made is None:
+            return held.kept is not None
+
+        def keep() -> None:
+            held.kept = partial.linted(document, found, made)
+
+        self.linter.submit(keep)  # the next change is linted after it
+        return False
 
     def _tell_of(self, project: Project) -> None:
         """Say once what of a configuration was not taken."""
@@ -249,6 +284,25 @@ class Server(LanguageServer):
         inside = [root for root in roots if file.is_relative_to(root)]
         return max(inside, key=lambda root: len(root.parts), default=file.parent)
 
+    def page_uri(self, code: str) -> str:
+        """The page of a rule that there is, as a document."""
+        with self.writing:
+            if code not in self.written or all_rules()[code].origin:  # the user's own may be another by now
+                if self.pages is None:
+                    self.pages = tempfile.TemporaryDirectory(prefix="claimlint-")
+                path = Path(self.pages.name) / f"{code}.md"
+                path.write_text(explain.page(code) + "\n", encoding="utf-8")
+                self.written[code] = path.as_uri()
+            return self.written[code]
+
+    def links(self, found: Sequence[Located]) -> dict[str, str]:
+        """The pages of the rules of findings, where the editor shows a code as a link."""
+        document = self.client_capabilities.text_document
+        diagnostics = document.publish_diagnostics if document else None
+        if not (diagnostics and diagnostics.code_description_support):
+            return {}
+        return {code: self.page_uri(code) for code in {finding.code for finding, _, _ in found}}
+
     async def show_page(self, code: str) -> str:
         """Show the page of a rule: as a document where the editor can, else as a message. The page itself is given."""
         page = await self.answer(lambda: explain.page(code))
@@ -256,11 +310,8 @@ class Server(LanguageServer):
             return ""
         window = self.client_capabilities.window
         if window and window.show_document and window.show_document.support:
-            if self.pages is None:
-                self.pages = tempfile.TemporaryDirectory(prefix="claimlint-")
-            path = Path(self.pages.name) / f"{code.upper()}.md"
-            path.write_text(page + "\n", encoding="utf-8")
-            await self.window_show_document_async(types.ShowDocumentParams(path.as_uri(), take_focus=False))
+            uri = await self.answer(lambda: self.page_uri(code.strip().upper()))
+            await self.window_show_document_async(types.ShowDocumentParams(uri, take_focus=False))
         else:
             self.window_show_message(types.ShowMessageParams(types.MessageType.Info, page))
         return page
@@ -272,7 +323,8 @@ def _path(uri: str) -> Path | None:
     return Path(path) if path else None
 
 
-def _diagnostic(document: Document, finding: Finding, start: int, end: int) -> types.Diagnostic:
+def _diagnostic(document: Document, located: Located, links: Mapping[str, str]) -> types.Diagnostic:
+    finding, start, end = located
     severity = _SEVERITY[finding.severity]
     if finding.code in _NO_CLAIMS and not finding.place.excerpt and document.form != "x12":
         severity = types.DiagnosticSeverity.Information  # an editor opens many a CSV and XML that is not of claims
@@ -282,6 +334,7 @@ def _diagnostic(document: Document, finding: Finding, start: int, end: int) -> t
         f"{finding.message}\n{finding.hint}",
         severity,
         code=finding.code,
+        code_description=types.CodeDescription(links[finding.code]) if finding.code in links else None,
         source=_SOURCE,
         tags=_TAGS.get(finding.code),
         data={"fingerprint": finding.fingerprint, "name": finding.name, "claim": finding.claim_id, "fix": fix},
@@ -527,7 +580,8 @@ async def _actions(ls: Server, params: types.CodeActionParams) -> list[types.Cod
 
 
 def _of_finding(server: Server, document: Document, uri: str, finding: Finding) -> list[types.CodeAction]:
-    diagnostics = [_diagnostic(document, finding, *document.source.span(finding.place))]
+    located = (finding, *document.source.span(finding.place))
+    diagnostics = [_diagnostic(document, located, server.links([located]))]
     made = []
     kind = types.CodeActionKind.QuickFix
     if finding.fix:

@@ -10,6 +10,7 @@ import bisect
 import functools
 import re
 
+import numpy as np
 from lsprotocol import types
 
 from claimlint.readers import Place
@@ -39,16 +40,25 @@ class Text:
         return self.text.encode(self.file_encoding, "replace")
 
     @functools.cached_property
+    def _newlines(self) -> list[int]:
+        """The offset after each newline."""
+        characters = np.frombuffer(self.text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        return (np.flatnonzero(characters == 10) + 1).tolist()
+
+    @functools.cached_property
     def _editor_lines(self) -> list[int]:
-        return [0, *(m.end() for m in _EDITOR_LINE_END.finditer(self.text))]
+        if self.text.count("\r") > self.text.count("\r\n"):
+            return [0, *(m.end() for m in _EDITOR_LINE_END.finditer(self.text))]
+        return [0, *self._newlines]
 
     @functools.cached_property
     def _lines(self) -> list[int]:
         """Where the lines begin that the engine counts; see `claimlint.readers.text`."""
-        plain = self.text.replace("\r\n", "\n")
-        ends = r"\r\n?|\n" if plain.count("\r") > plain.count("\n") else "\n"
         mark = 1 if self.text.startswith("\ufeff") else 0
-        return [mark, *(m.end() for m in re.finditer(ends, self.text))]
+        returns, newlines, both = (self.text.count(end) for end in ("\r", "\n", "\r\n"))
+        if returns - both > newlines:
+            return [mark, *(m.end() for m in re.finditer(r"\r\n?|\n", self.text))]
+        return [mark, *self._newlines]
 
     def _units(self, text: str) -> int:
         if self.encoding == "utf-32" or text.isascii():

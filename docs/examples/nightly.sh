@@ -18,7 +18,7 @@ case $status in
 0) ;; # nothing new at or above --fail-on
 1) echo "claimlint: new findings in $report" ;;
 2) echo "claimlint: could not run, so nothing was checked" >&2 ;;
-130 | 141 | 143) echo "claimlint: stopped ($status); the next run tells what this one found" >&2 ;;
+129 | 130 | 141 | 143) echo "claimlint: stopped ($status); the next run tells what this one found" >&2 ;;
 *) echo "claimlint: unexpected status $status" >&2 ;;
 esac
 exit $status

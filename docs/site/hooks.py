@@ -16,7 +16,7 @@ ELSEWHERE = {
     "../codesets/payers/README.md": "payer-packs.md",
     "../codesets/SOURCES.md": "codeset-sources.md",
     "../codesets/LICENSES.md": "data-licences.md",
-    "../SECURITY.md": "security.md",
+    "../SECURITY.md": "security-policy.md",
     "../samples/README.md": "samples.md",
     "../tests/cases/README.md": "conformance.md",
     "../CHANGELOG.md": "changelog.md",

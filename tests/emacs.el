@@ -1,0 +1,52 @@
+;;; What a person does in Emacs: opens a claim file, reads its diagnostics, and takes a correction. -*- lexical-binding: t -*-
+
+(setq claimlint-command (list (getenv "CLAIMLINT_PYTHON") "-m" "claimlint")
+      claimlint-check-arguments '("--as-of" "2026-02-02"))
+
+(defun say (text &rest arguments)
+  (princ (concat (apply #'format text arguments) "\n")))
+
+(defun wait (done)
+  (let ((end (time-add nil 90)))
+    (while (and (not (funcall done)) (time-less-p nil end))
+      (accept-process-output nil 0.1))))
+
+(defun found ()
+  (sort (flymake-diagnostics) (lambda (a b) (< (flymake-diagnostic-beg a) (flymake-diagnostic-beg b)))))
+
+(defun say-all ()
+  (dolist (each (found))
+    (let ((begin (flymake-diagnostic-beg each)))
+      (say "%d:%d %s" (line-number-at-pos begin) (save-excursion (goto-char begin) (1+ (current-column)))
+           (car (split-string (flymake-diagnostic-text each) "[]\n]"))))))
+
+(defun with-flymake ()
+  (find-file "flagged.837")
+  (say "%s" major-mode)
+  (claimlint-flymake-setup)
+  (flymake-start)
+  (wait #'found)
+  (say-all))
+
+(defun with-eglot ()
+  (unless (require 'eglot nil t)
+    (say "no eglot")
+    (kill-emacs))
+  (find-file "flagged.837")
+  ;; Editors wait for whoever types; nobody does here.
+  (setq eglot-sync-connect t eglot-confirm-server-initiated-edits nil eglot-confirm-server-edits nil)
+  (setq-default eglot-workspace-configuration '(:claimlint (:asOf "2026-02-02")))
+  (apply #'eglot (eglot--guess-contact))
+  (wait #'found)
+  (flymake-start)
+  (say-all)
+  (goto-char (point-min))
+  (forward-line 52)
+  (search-forward "97014")
+  (backward-char 2)
+  (let* ((actions (append (eglot-code-actions (point) (point)) nil))
+         (write (seq-find (lambda (each) (equal (plist-get each :title) "COD120: write G0283")) actions)))
+    (eglot--apply-workspace-edit (plist-get write :edit)))
+  (say "line: %s" (buffer-substring-no-properties (line-beginning-position) (line-end-position)))
+  (set-buffer-modified-p nil)
+  (eglot-shutdown (eglot-current-server)))
