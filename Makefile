@@ -50,7 +50,7 @@ quality: .venv/installed-dev
 
 # Every fault of docs/reliability.md, with the results of its tests. It takes some minutes.
 reliability: .venv/installed-dev
-	$(BIN)/python -m tests.reliability
+	$(BIN)/python -m tests.reliability -n auto
 
 # The conformance cases, from the examples of the rules: tests/cases/.
 cases: .venv/installed-dev

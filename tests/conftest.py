@@ -18,6 +18,12 @@ settings.register_profile("long", max_examples=2000, deadline=None)
 settings.load_profile("few")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let reports of tests say which faults they are of (see tests/faults.py), from other processes too."""
+    for item in items:
+        item.user_properties += [("fault", row) for row in sorted({m.args[0] for m in item.iter_markers("fault")})]
+
+
 @pytest.fixture
 def imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder for imports."""

@@ -1,7 +1,7 @@
 """The faults of tests/faults.py with their tests and results, as docs/reliability.md.
 
-`python -m tests.reliability` runs the tests marked `fault` and writes the page. The page is held to the list, and to
-the tests that there are, by tests/test_reliability.py, which runs none of them.
+`python -m tests.reliability` runs the tests marked `fault` and writes the page; with `-n auto`, on all processors. The
+page is held to the list, and to the tests that there are, by tests/test_reliability.py, which runs none of them.
 """
 
 from __future__ import annotations
@@ -32,18 +32,23 @@ class Collector:
     """A plug-in for pytest that keeps which tests are of which row, and how they went."""
 
     def __init__(self) -> None:
-        self.tests: dict[int, list[str]] = defaultdict(list)
+        self.tests: dict[int, list[str]] = defaultdict(list)  # by row
         self.went: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
 
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note the rows of the tests that were found."""
-        for item in items:
-            for row in {mark.args[0] for mark in item.iter_markers("fault")}:
-                self.tests[row].append(item.nodeid)
+        for item in session.items:
+            self._add(item.nodeid, item.user_properties)
+
+    def _add(self, test: str, properties: list[tuple[str, object]]) -> None:
+        for name, row in properties:
+            if name == "fault" and isinstance(row, int) and test not in self.tests[row]:
+                self.tests[row].append(test)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note how a test went: the worst of its set-up, call and tear-down."""
+        self._add(report.nodeid, report.user_properties)
         if report.skipped and isinstance(report.longrepr, tuple):
             self.reasons[report.nodeid] = report.longrepr[2].removeprefix("Skipped: ")
         if report.when == "call" or not report.passed:

@@ -71,6 +71,7 @@ def test_each_call_that_fails_is_told_or_does_not_matter(case: str) -> None:
     assert int(ran.stdout.split()[1]) > 1, "hardly any call has failed"
 
 
+@pytest.mark.fault(109)
 @posix
 def test_runs_that_are_killed_lose_no_finding_and_tell_none_twice(tmp_path: Path) -> None:
     made = nights(tmp_path, times=6, seed=2)  # a hundred: `python -m tests.kills`
@@ -90,6 +91,7 @@ def on_a_disk(options: str, script: str, folder: Path) -> subprocess.CompletedPr
     return shell(f"{mounted}{script}", folder, before=("unshare", "-m"))
 
 
+@pytest.mark.fault(105)
 @mounts
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_full_disk_leaves_the_old_reports(tmp_path: Path, form: str) -> None:
@@ -101,6 +103,7 @@ def test_a_full_disk_leaves_the_old_reports(tmp_path: Path, form: str) -> None:
     assert "old.json: cannot be written: No space left on device" in ran.stderr
 
 
+@pytest.mark.fault(105)
 @mounts
 def test_where_no_file_may_be_made_the_old_report_stays(tmp_path: Path) -> None:
     script = f"""printf "{OLD}" >old.json; cp $SAMPLES/flagged.csv .; mount -o remount,ro .
@@ -115,6 +118,7 @@ def test_where_no_file_may_be_made_the_old_report_stays(tmp_path: Path) -> None:
         assert name in line
 
 
+@pytest.mark.fault(105)
 @mounts
 def test_a_disk_that_is_full_for_the_state_loses_nothing(tmp_path: Path) -> None:
     # There is less and less room for the state, and then enough.
@@ -158,6 +162,7 @@ def test_a_full_folder_for_temporary_files_is_not_taken_for_damage(tmp_path: Pat
 # --- pipes and terminals ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(107)
 @posix
 @pytest.mark.parametrize("form", [form for form in FORMATS if form != "xlsx"])
 def test_a_reader_that_goes_away_in_the_middle(tmp_path: Path, form: str) -> None:
@@ -171,6 +176,7 @@ def test_a_reader_that_goes_away_in_the_middle(tmp_path: Path, form: str) -> Non
     assert not (tmp_path / "m.json").exists()
 
 
+@pytest.mark.fault(107)
 @posix
 @pytest.mark.parametrize(
     ("run", "status"),
@@ -212,6 +218,7 @@ def on_a_terminal(folder: Path, do: Callable[[int, subprocess.Popen[bytes]], obj
     return process.wait(60), said
 
 
+@pytest.mark.fault(108)
 @pytest.mark.skipif(not shutil.which("setsid"), reason="needs setsid, for a terminal of its own")
 @pytest.mark.parametrize("presses", [1, 2, 5])
 def test_ctrl_c_once_and_more_often(tmp_path: Path, presses: int) -> None:
@@ -222,6 +229,7 @@ def test_ctrl_c_once_and_more_often(tmp_path: Path, presses: int) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"big.837", "night.db", "night.db-lock"}
 
 
+@pytest.mark.fault(108)
 @pytest.mark.skipif(not shutil.which("setsid"), reason="needs setsid, for a terminal of its own")
 def test_a_terminal_that_is_closed(tmp_path: Path) -> None:
     status, _ = on_a_terminal(tmp_path, lambda ours, process: os.close(ours))
@@ -294,6 +302,7 @@ def beside(folder: Path, report: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+@pytest.mark.fault(111)
 def test_runs_at_once_wait_for_each_other_and_tell_each_finding_once(claims: Path) -> None:
     with closing(state_of(claims)):
         runs = [beside(claims, f"{number}.json") for number in range(3)]
@@ -307,6 +316,7 @@ def test_runs_at_once_wait_for_each_other_and_tell_each_finding_once(claims: Pat
     assert together == printed(check(claims, "--output-format", "json").stdout)
 
 
+@pytest.mark.fault(111)
 def test_a_run_that_waits_long_gives_up_and_one_that_was_killed_is_not_waited_for(claims: Path) -> None:
     holder = "import sys, time; from tests.test_durability import *; s = state_of(Path(sys.argv[1])); print(flush=True)"
     process = subprocess.Popen(
@@ -325,6 +335,7 @@ def test_a_run_that_waits_long_gives_up_and_one_that_was_killed_is_not_waited_fo
     assert said == []
 
 
+@pytest.mark.fault(30)
 def test_a_file_that_could_not_be_read_this_time_is_read_the_next(
     claims: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -366,6 +377,7 @@ def newer(path: Path) -> None:
         state.execute("pragma user_version = 99")
 
 
+@pytest.mark.fault(112)
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [

@@ -247,6 +247,7 @@ WIDE = "\n".join(
         (90, text({}, B | {"Claim #": ""}), (2, 0), [], [(3, "the claim has no id")]),
         (92, WIDE, (2, 0), ["headings not used: x0, x1"], []),
         (92, text({"Patient": "X" * 10_000_000}, B), (2, 0), [], []),
+        (92, text({"CPT": "X" * 200_000}, B), (2, 0), [], [(2, "looks like a description")]),
     ),
     ids=lambda value: "" if isinstance(value, str) else None,
 )  # fmt: skip

@@ -298,6 +298,17 @@ def test_a_folder_without_claims_says_what_it_looked_for(tmp_path: Path) -> None
     assert ".837" in ran.stderr
 
 
+@posix
+@pytest.mark.parametrize("data", [b"", CLEAN.decode().encode("utf-16")], ids=["error", "note"])
+@pytest.mark.fault(21)
+def test_a_strange_file_name_is_safe_in_messages_too(data: bytes) -> None:
+    name = "x\x1b[31m\u202egpj.837"
+    told = commandline.check({name: data})
+    assert told.status == (0 if data else 2)
+    assert "x\\x1b[31m\\u202egpj.837: " in told.err
+    assert not {"\x1b", "\u202e"} & set(told.err + told.text)
+
+
 Reading = Callable[[Path], bytes]
 
 

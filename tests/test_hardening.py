@@ -150,6 +150,7 @@ def attack(kind: str, tmp_path: Path, listener: socket.socket) -> str:
     return document(doctype, {"entity bomb": "&a39;", "quadratic blow-up": "&a;" * 20_000}.get(kind, "&a;"))
 
 
+@pytest.mark.fault(97)
 @pytest.mark.parametrize("kind", DOCTYPES)
 def test_a_doctype_is_refused_however_it_comes(kind: str, tmp_path: Path, listener: socket.socket) -> None:
     text = attack(kind, tmp_path, listener).encode()
@@ -199,6 +200,7 @@ def test_a_doctype_is_refused_by_the_server_and_the_page(tmp_path: Path, listene
     assert SECRET not in shown
 
 
+@pytest.mark.fault(97)
 @pytest.mark.parametrize(
     "inside",
     [
@@ -242,6 +244,7 @@ HUGE = {
 }
 
 
+@pytest.mark.fault(102)
 @pytest.mark.parametrize("kind", HUGE)
 def test_huge_and_deep_documents_are_refused(kind: str, tmp_path: Path) -> None:
     begin, piece, count, end, why = HUGE[kind]
@@ -361,6 +364,7 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
 }
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize("name", BOMBS)
 def test_archives_made_to_do_harm_are_refused_by_name(name: str, tmp_path: Path) -> None:
     make, said = BOMBS[name]
@@ -380,6 +384,7 @@ TRICKS = ["../../up.csv", "/tmp/claimlint-absolute.csv", "..\\..\\up.csv", "C:\\
           "a/../../../up.csv", "\x1b[31mred.csv", "-o", "same.csv", "same.csv", "x" * 3000 + ".csv"]  # fmt: skip
 
 
+@pytest.mark.fault(26)
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_names_in_archives_write_nothing_elsewhere(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b" / "in"
@@ -413,6 +418,8 @@ def test_names_in_archives_write_nothing_elsewhere(tmp_path: Path) -> None:
 # Files that are none
 
 
+@pytest.mark.fault(6)
+@pytest.mark.fault(7)
 @posix
 def test_loops_devices_and_files_of_the_kernel_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.837").symlink_to("b.837")
@@ -442,6 +449,7 @@ def test_a_file_of_the_kernel_is_named() -> None:
     assert ran.err.count("not a file of a disk") + ran.err.count("cannot be read") >= 2
 
 
+@pytest.mark.fault(28)
 @posix
 def test_standard_input_without_an_end_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import claimlint.sources as s\ns._MAX_UNPACKED = 1 << 30\n")
@@ -623,6 +631,7 @@ def _inert(text: str) -> set[str]:
     return {c for c in text if (not c.isprintable() and c != "\n")}
 
 
+@pytest.mark.fault(57)
 @pytest.mark.parametrize("form", ["full", "concise", "github", "gitlab", "junit", "csv", "html"])
 def test_no_control_character_is_in_a_report_for_people(form: str, hostile: Path) -> None:
     text = report_of(hostile, form).replace("\r\n", "\n") if form == "csv" else report_of(hostile, form)
@@ -671,6 +680,7 @@ def test_no_other_command_sends_controls(hostile: Path, tmp_path: Path) -> None:
     assert _inert((hostile / "said").read_text()) == set()
 
 
+@pytest.mark.fault(91)
 def test_ci_systems_read_no_forged_command(hostile: Path) -> None:
     found = json.loads(report_of(hostile, "json"))
     told = commands(report_of(hostile, "github"))
@@ -689,6 +699,7 @@ def _formulas(path: Path) -> list[str]:
     return [str(cell.value) for cell in cells if cell.data_type == "f" or cell.hyperlink]
 
 
+@pytest.mark.fault(91)
 def test_spreadsheets_find_no_formula(hostile: Path, tmp_path: Path) -> None:
     frame = pd.read_csv(hostile / "out" / "r.csv", encoding="utf-8-sig", dtype=str, keep_default_na=False)
     assert len(frame) == len(json.loads(report_of(hostile, "json"))["findings"])
