@@ -72,6 +72,9 @@ class Target:
         """Try an input. Raises for what should not be."""
         raise NotImplementedError
 
+    def close(self) -> None:
+        """Give back what it holds."""
+
 
 class Claims(Target):
     """A file of claims: read, and sometimes linted."""
@@ -242,6 +245,15 @@ class Editor(Target):
         while waiting := [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]:
             await asyncio.wait(waiting, timeout=60)
 
+    def close(self) -> None:
+        """End the servers."""
+        for made, _ in self._servers:
+            made.linter.shutdown()
+            made.answers.shutdown()
+            made.shutdown()
+        self._loop.close()
+        self._folder.cleanup()
+
     def run(self, data: bytes, *, all_of_it: bool = True) -> None:
         """Every request is answered, no handler fails, and what is answered is about places in the document."""
         from claimlint.server import server
@@ -280,9 +292,11 @@ class Editor(Target):
                 )
                 text = Text(text.text[:start] + new + text.text[end:], text.encoding)
             elif kind % 12 < 11:
-                params = {**document, "position": place["start"], "range": place, "context": {"diagnostics": []}}
+                params = {**document, "position": place["start"], "range": place}
                 params |= {"options": {"tabSize": 4, "insertSpaces": True}}
-                bodies.append(self._asked(f"textDocument/{self._NAMES[kind % 12 - 4]}", params))
+                name = self._NAMES[kind % 12 - 4]
+                params |= {"context": {"diagnostics": []}} if name == "codeAction" else {}
+                bodies.append(self._asked(f"textDocument/{name}", params))
                 asked.append(json.loads(bodies[-1])["id"])
             else:
                 raw = True

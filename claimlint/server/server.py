@@ -7,6 +7,7 @@ import datetime as dt
 import functools
 import logging
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -22,6 +23,7 @@ from lsprotocol import types
 from pygls import uris
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
+from pygls.workspace import TextDocument
 
 from claimlint import ClaimlintError, __version__
 from claimlint.cli_common import internal_error
@@ -54,6 +56,7 @@ _TAGS = {
 _NO_CLAIMS = ("STR001", "STR002")
 _PATIENCE = 30  # seconds that a request waits for the findings of the last change
 _OFFERED = 20  # findings of a selection that actions are offered for
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _R = TypeVar("_R")
 
 
@@ -681,6 +684,17 @@ _COMMANDS = {
     "claimlint.fixAll": _fix_all,
     "claimlint.oneLine": _one_line,
 }
+
+
+def _lines(document: TextDocument) -> list[str]:
+    """The lines of a document as the protocol counts them.
+
+    pygls ends lines at control characters too, which X12 may have as its delimiters: then edits hit another place.
+    """
+    return _LINE.findall(document.source)
+
+
+TextDocument.lines = property(_lines)  # type: ignore[method-assign, assignment]
 
 
 def made(trusted: Sequence[Path]) -> Server:
