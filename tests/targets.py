@@ -206,9 +206,9 @@ class Editor(Target):
 
     def _served(self, encoding: str) -> tuple[Any, list[Any]]:
         """A server that was told how columns are counted, and what it sends."""
-        from claimlint.server import server
+        from claimlint.server import handlers
 
-        made, sent, loop = server.made([]), [], self._loop
+        made, sent, loop = handlers.made([]), [], self._loop
 
         class Writer:
             def write(self, data: bytes) -> None:
@@ -256,7 +256,6 @@ class Editor(Target):
 
     def run(self, data: bytes, *, all_of_it: bool = True) -> None:
         """Every request is answered, no handler fails, and what is answered is about places in the document."""
-        from claimlint.server import server
         from claimlint.server.text import Text
 
         made, sent = self._servers[data[0] % 3 if data else 0]
