@@ -303,6 +303,8 @@ class Editor(Target):
         sent.clear()
         with contextlib.ExitStack() as stack:
             if not all_of_it:
+                from claimlint.server import server
+
                 stack.enter_context(mock.patch.object(server, "lint", return_value=[]))
             self._loop.run_until_complete(self._say(made, bodies))
             held = made.workspace.get_text_document(uri).source
