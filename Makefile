@@ -74,8 +74,8 @@ lock: .venv/installed-release
 test-locked:
 	$(PYTHON) -m venv --clear build/locked
 	build/locked/bin/pip install --quiet --require-hashes --requirement $(LOCK)
-	build/locked/bin/pip install --quiet --no-deps --no-build-isolation --editable .
-	build/locked/bin/pytest -n auto
+	build/locked/bin/pip install --quiet --no-deps --no-build-isolation .
+	build/locked/bin/python -m pytest -n auto
 
 # The heart of the tests with the lowest versions that pyproject.toml allows, of what claimlint itself needs.
 test-lowest: .venv/installed-release

@@ -238,7 +238,7 @@ def _load(path: Path, above: tuple[Path, ...]) -> Config:
         _known(str(path), name, ["extend", *KEYS, *LISTS], "")
     base = Config()
     if (extend := raw.get("extend")) is not None:
-        if not isinstance(extend, str):
+        if not isinstance(extend, str) or "\0" in extend:
             raise ConfigError(f"{path}: extend must be {_SAID['path']}, not {extend!r}")
         base = _load(path.parent / extend, (*above, path.resolve()))
     once = {name: _once(path, text, raw, prefix, name) for name in KEYS}
@@ -318,8 +318,8 @@ def _fits(entry: Entry, key: str, value: Any, told: Key, name: str) -> None:
         "text or texts": isinstance(value, str) or is_texts,
         "number": isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 7,  # a SNIP type
         "date": isinstance(value, dt.date) and not isinstance(value, dt.datetime),
-        "path": isinstance(value, str),
-        "paths": is_texts,
+        "path": isinstance(value, str) and "\0" not in value,
+        "paths": is_texts and not any("\0" in each for each in value),
         "rules": is_texts,
         "table": isinstance(value, dict) and all(isinstance(each, str) for each in value.values()),
     }

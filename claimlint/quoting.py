@@ -7,22 +7,26 @@ phone numbers are longer than codes; so the forms here take in codes that are mi
 
 from __future__ import annotations
 
-import functools
 import re
 from typing import NamedTuple
 
 import polars as pl
 
+from claimlint import codeset
 from claimlint.lines import BY_NAME, LIST_KINDS
 
 MASK = "•••"
 
 
 class Form(NamedTuple):
-    """A pattern for the whole of a value, in the dialect of Python and of Polars, and its most characters."""
+    """A pattern for the whole of a value, in the dialect of Python and of Polars, and its most characters.
+
+    `also` is another pattern, of a value of any length.
+    """
 
     pattern: str
     most: int
+    also: str = "$^"  # nothing
 
 
 # One or two letters; or digits, between which and after which no more than two letters stand.
@@ -65,7 +69,7 @@ _AS = {
 _FREE = ("procedure_description",)  # words, which may be anybody's
 
 
-@functools.cache
+@codeset.kept
 def form_of(column: str) -> Form | None:
     """The form in which values of a column are quoted; None for what is no column of claims.
 
@@ -78,13 +82,23 @@ def form_of(column: str) -> Form | None:
         return None
     if known.phi or known.name in _FREE:
         return Form("", 0)
+    if known.name == "procedure":
+        return procedure()
     return _BY_COLUMN.get(known.name, _BY_KIND[known.kind])
+
+
+@codeset.kept
+def procedure() -> Form:
+    """The form of a procedure: a code, or one of the words that practices are known to write for decompression."""
+    return CODE._replace(also=f"(?i){codeset.local_code_pattern()}")
 
 
 def has_form(text: str, form: Form) -> bool:
     """Whether all of a text has a form; one of blanks has any."""
     text = text.strip()
-    return len(text) <= form.most and re.fullmatch(form.pattern, text) is not None if text else True
+    if not text or (len(text) <= form.most and re.fullmatch(form.pattern, text)):
+        return True
+    return re.fullmatch(form.also, text) is not None
 
 
 def quoted(column: str, value: str) -> str:
@@ -112,6 +126,7 @@ def may_show(column: str, text: str) -> bool:
 def quoted_expr(text: pl.Expr, form: Form) -> pl.Expr:
     """The same as `quoted` for a whole column of text."""
     fits = (text.str.len_chars() <= form.most) & text.str.contains(f"^(?:{form.pattern})$")
+    fits = fits | text.str.contains(f"^(?:{form.also})$")
     return pl.when(text.is_null() | fits).then(text).otherwise(pl.lit(MASK))
 
 

@@ -172,14 +172,13 @@ def _expand(path: str) -> Iterator[Path | SourceProblem | Skipped]:
         return
     given = Path(path)
     if given.is_dir():
-        files: list[Path] = []
-        closed: list[OSError] = []
-        for folder, folders, names in os.walk(given, onerror=closed.append):
+        files, refused = list[Path](), list[OSError]()
+        for folder, folders, names in os.walk(given, onerror=refused.append):
             folders[:] = sorted(d for d in folders if not d.startswith("."))
             files += [Path(folder, n) for n in names if n.lower().endswith(EXTENSIONS) and not n.startswith(".")]
-        for error in closed:
-            yield SourceProblem(str(error.filename), why(error))
-        if not files and not closed:
+        for error in refused:
+            yield SourceProblem(str(error.filename or path), why(error))
+        if not files and not refused:
             yield SourceProblem(path, f"no claim files in this folder; looked for {', '.join(EXTENSIONS)}")
         for each in sorted(files):
             if each.stem.endswith(_COPY) and each.with_stem(each.stem.removesuffix(_COPY)) in files:

@@ -174,7 +174,7 @@ class State:
         try:
             yield
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
                 raise _Held(f"{self.path}: another program has it open for long; run again when it has ended") from None
             raise StateError(f"{self.path}: the state cannot be kept there: {error}") from None
         except sqlite3.DatabaseError as error:

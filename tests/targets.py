@@ -51,7 +51,8 @@ _TOML = ["[check]", "[codesets]", "[severities]", "[[override]]", "[[suppress]]"
          *(f"{key} = " for table in (*config.KEYS.values(), *config.LISTS.values()) for key in table if key != "state"),
          *(f"{key} = " for key in policy.KEYS), "2026-01-01", "2026-01-01T00:00:00", "1e999", "nan", "-1", "true",
          "[]", "{}", "[[]]", '""', "\\u0000", "COD131", "STR", "charge > 1", "units IS NULL", "CAST(", "LIKE '%'",
-         "procedure IN ('97110')", "{claim_id}", "*", "?", "procedure=97110", "Flagged:"]  # fmt: skip
+         "procedure IN ('97110')", "{claim_id}", "extend = ", "[tool.claimlint", '"a\\u0000"', '"."', "LPAD(",
+         "REPLACE(", "DECIMAL(99,99)", "*", "?", "procedure=97110", "Flagged:"]  # fmt: skip
 _JSON = ["{", "}", "[", "]", '"', "null", "-1", "1e99", "18446744073709551616", "Content-Length: 3\r\n\r\n",
          '"jsonrpc":"2.0"', '"id":1', '"method":"', '"params":', "\\ud800", "\\u0000", "textDocument/hover",
          "workspace/executeCommand", "claimlint.suppress"]  # fmt: skip
@@ -70,6 +71,9 @@ class Target:
     def run(self, data: bytes, *, all_of_it: bool = True) -> None:
         """Try an input. Raises for what should not be."""
         raise NotImplementedError
+
+    def close(self) -> None:
+        """Give back what it holds."""
 
 
 class Claims(Target):
@@ -109,11 +113,13 @@ class Configuration(Target):
                     if tomllib.loads(plain):
                         yield plain.encode()
         yield _EVERYTHING.encode()
+        yield re.sub(r"^(\[+)(\w)", r"\1tool.claimlint.\2", _EVERYTHING, flags=re.M).encode()
+        yield b'extend = "other.toml"\n[codesets]\noverlays = ["."]\n[check]\nfees = "a.csv"\nbaseline = "b.json"\n'
 
     def run(self, data: bytes, *, all_of_it: bool = True) -> None:
         """It is taken, or refused in a sentence; what an editor is told of it holds whether it is trusted or not."""
         with _folder() as folder:
-            path = folder / config.NAME
+            path = folder / name_of(data)
             path.write_bytes(data)
             with _refused():
                 told = config.load(path)
@@ -127,6 +133,11 @@ class Configuration(Target):
                 linted_well((SAMPLES / "flagged.csv").read_bytes(), configuration=path)
                 with _refused(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                     cli.main(["check", "--show-settings", "--config", str(path), "."], standalone_mode=False)
+
+
+def name_of(data: bytes) -> str:
+    """The file that these bytes are to be: a configuration, or a pyproject.toml that has one."""
+    return config.PYPROJECT if b"tool" in data else config.NAME
 
 
 class Packs(Target):
@@ -195,9 +206,9 @@ class Editor(Target):
 
     def _served(self, encoding: str) -> tuple[Any, list[Any]]:
         """A server that was told how columns are counted, and what it sends."""
-        from claimlint.server import server
+        from claimlint.server import handlers
 
-        made, sent, loop = server.made([]), [], self._loop
+        made, sent, loop = handlers.made([]), [], self._loop
 
         class Writer:
             def write(self, data: bytes) -> None:
@@ -234,9 +245,17 @@ class Editor(Target):
         while waiting := [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]:
             await asyncio.wait(waiting, timeout=60)
 
+    def close(self) -> None:
+        """End the servers."""
+        for made, _ in self._servers:
+            made.linter.shutdown()
+            made.answers.shutdown()
+            made.shutdown()
+        self._loop.close()
+        self._folder.cleanup()
+
     def run(self, data: bytes, *, all_of_it: bool = True) -> None:
         """Every request is answered, no handler fails, and what is answered is about places in the document."""
-        from claimlint.server import server
         from claimlint.server.text import Text
 
         made, sent = self._servers[data[0] % 3 if data else 0]
@@ -272,9 +291,11 @@ class Editor(Target):
                 )
                 text = Text(text.text[:start] + new + text.text[end:], text.encoding)
             elif kind % 12 < 11:
-                params = {**document, "position": place["start"], "range": place, "context": {"diagnostics": []}}
+                params = {**document, "position": place["start"], "range": place}
                 params |= {"options": {"tabSize": 4, "insertSpaces": True}}
-                bodies.append(self._asked(f"textDocument/{self._NAMES[kind % 12 - 4]}", params))
+                name = self._NAMES[kind % 12 - 4]
+                params |= {"context": {"diagnostics": []}} if name == "codeAction" else {}
+                bodies.append(self._asked(f"textDocument/{name}", params))
                 asked.append(json.loads(bodies[-1])["id"])
             else:
                 raw = True
@@ -282,6 +303,8 @@ class Editor(Target):
         sent.clear()
         with contextlib.ExitStack() as stack:
             if not all_of_it:
+                from claimlint.server import server
+
                 stack.enter_context(mock.patch.object(server, "lint", return_value=[]))
             self._loop.run_until_complete(self._say(made, bodies))
             held = made.workspace.get_text_document(uri).source

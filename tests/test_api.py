@@ -104,10 +104,16 @@ def test_reports_are_written_for_their_owner_alone(tmp_path: Path) -> None:
 def test_a_notebook_shows_what_is_at_risk(tmp_path: Path) -> None:
     frame = pd.read_csv(CSV, dtype=str)
     frame["CPT"] = frame["CPT"].replace("DECOMP", "<b>X</b>")
-    shown = claimlint.check(frame, as_of=AS_OF)._repr_html_()
+    told = tmp_path / "claimlint.toml"
+    told.write_text(
+        '[[rule]]\ncode = "LV001"\nname = "own"\nwhere = "units > 0"\nmessage = "m"\nhint = "<i>look</i>"\n'
+        'severity = "error"\n'
+    )
+    shown = claimlint.check(frame, as_of=AS_OF, configuration=told)._repr_html_()
     assert "at risk" in shown
-    assert "&lt;B&gt;X" in shown
-    assert "<b>X" not in shown
+    assert "&lt;i&gt;look" in shown
+    assert "<i>" not in shown
+    assert "<b>x" not in shown.lower()
 
 
 def test_the_notebook_of_the_examples_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,8 +153,9 @@ def test_a_patient_called_total_stays() -> None:
     assert made.claims == 2
 
 
-def test_without_headings_it_says_what_it_looks_for_and_shows_no_data() -> None:
-    message = _refused("C1,97012,01/15/2026,65.00,2,3,SECRETNAME\nC2,97012,01/15/2026,65.00,21,1,PAYNE\n")
+@pytest.mark.parametrize("word", ["3", "Plan"])
+def test_without_headings_it_says_what_it_looks_for_and_shows_no_data(word: str) -> None:
+    message = _refused(f"C1,97012,01/05/2026,65.00,2,{word},SECRETNAME\nC2,97012,01/05/2026,65.00,21,1,PAYNE\n")
     assert "no heading row found" in message
     assert "Claim #" in message
     assert "--map" in message

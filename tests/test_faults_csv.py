@@ -307,6 +307,12 @@ def test_one_broken_row_costs_its_claim_only(tmp_path: Path) -> None:
     assert [(u["claim_id"], u["line"]) for u in report["unreadable"]] == [("A-2", 4)]
 
 
+def test_claims_above_a_second_heading_that_says_more_are_read() -> None:
+    first = text({"Claim #": "A-1"}, {"Claim #": "A-2"}).replace("Prior Auth", "Our own")
+    made = read((first + text({"Claim #": "B-1"})).encode(), {})
+    assert made.lines["claim_id"].to_list() == ["A-1", "A-2", "Claim #", "B-1"]  # a heading is no claim, and is told
+
+
 @pytest.mark.parametrize(
     ("name", "option", "what"),
     [

@@ -86,9 +86,12 @@ def test_a_run_that_was_killed_is_made_up_for_by_the_next(tmp_path: Path) -> Non
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.837").write_bytes(X12 * 200)
     args = ("check", "a.837", "--as-of", "2026-02-02", "--state", "night.db", "--output-format", "json")
-    with subprocess.Popen([sys.executable, "-m", "claimlint", *args], cwd=tmp_path / "killed", stdout=-3) as process:
-        time.sleep(2)
+    command = [sys.executable, "-m", "claimlint", *args]
+    with subprocess.Popen(command, cwd=tmp_path / "killed", stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None and not (tmp_path / "killed" / "night.db").exists():
+            time.sleep(0.01)
         process.kill()
+    assert process.returncode == -signal.SIGKILL, "the run was over before"
     told = [json.loads(claimlint(*args, cwd=tmp_path / name).stdout)["findings"] for name in ("killed", "whole")]
     assert told[0] == told[1] != []
 

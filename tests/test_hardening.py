@@ -175,12 +175,17 @@ def test_a_doctype_is_refused_by_the_server_and_the_page(tmp_path: Path, listene
     text = attack("external entity", tmp_path, listener)
     uri = (tmp_path / "a.xml").as_uri()
     opened = {"uri": uri, "languageId": "xml", "version": 1, "text": text}
+    whole = {"start": {"line": 0, "character": 0}, "end": {"line": 900, "character": 0}}
     out, err = spoken(
         [
             {"id": 1, "method": "initialize", "params": {"processId": None, "rootUri": None, "capabilities": {}}},
             {"method": "initialized", "params": {}},
             {"method": "textDocument/didOpen", "params": {"textDocument": opened}},
-            {"id": 2, "method": "textDocument/documentSymbol", "params": {"textDocument": {"uri": uri}}},
+            {
+                "id": 2,
+                "method": "textDocument/codeAction",
+                "params": {"textDocument": {"uri": uri}, "range": whole, "context": {"diagnostics": []}},
+            },
         ]
     )
     told = json.dumps([each for each in frames(out) if each.get("method") == "textDocument/publishDiagnostics"])

@@ -243,6 +243,7 @@ def mutated(draw: st.DrawFn, files: Sequence[Path]) -> bytes:
     return data
 
 
+@settings(max_examples=settings().max_examples * 3)
 @pytest.mark.parametrize("folder", FILES)
 @given(st.data())
 def test_damage_loses_no_claim_and_ends(folder: str, data: st.DataObject) -> None:

@@ -182,6 +182,17 @@ async def test_columns_are_counted_in_utf16_units(client: LanguageClient, tmp_pa
     assert found.range.start.character == line.index("97012") + 1
 
 
+async def test_a_change_behind_control_characters_is_made_where_it_was_typed(
+    client: LanguageClient, tmp_path: Path
+) -> None:
+    delimited = (SAMPLES / "clean.837").read_text().replace("*", "\x1d").replace(":", "\x1c")
+    file = Editor(client, tmp_path / "controls.837", delimited)
+    assert list(await file.diagnostics()) == []
+    at = file.text.index("97110")
+    file.change(at, at + 5, "9711X")
+    assert [file.marked(each) for each in await file.diagnostics() if each.code == "COD101"] == ["9711X"]
+
+
 async def test_a_change_is_linted_again(client: LanguageClient, tmp_path: Path) -> None:
     file = opened(client, tmp_path, "flagged.837")
     assert "AUT302" in {each.code for each in await file.diagnostics()}

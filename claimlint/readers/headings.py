@@ -90,14 +90,23 @@ def _own(mapping: Mapping[str, str], columns: tuple[Column, ...]) -> dict[str, s
 
 
 def score(row: list[str], columns: tuple[Column, ...], mapping: Mapping[str, str]) -> int:
-    """How many of a row's cells are known headings; 0 if only bare numbers are, as in a row of data."""
+    """How many of a row's cells are known headings; bare numbers, as in a row of data, count beside two words only."""
     known, words = 0, 0
     aliases, own = _aliases(columns), _own(mapping, columns)
     for key in {heading_key(cell) for cell in row if len(cell) < LONGEST}:
         if key in own or key in aliases or _family(key, columns):
             known += 1
             words += not key.isdigit()
-    return known if words else 0
+    return known if words > 1 else words
+
+
+def covers(row: list[str], columns: tuple[Column, ...], needed: tuple[str, ...], mapping: Mapping[str, str]) -> bool:
+    """Whether a row has a heading for every needed column, and all of the user's own."""
+    try:
+        assign(tuple(row), columns, needed, mapping)
+    except NotClaims:
+        return False
+    return True
 
 
 def assign(

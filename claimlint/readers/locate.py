@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from claimlint.lines import BY_NAME, At
-from claimlint.quoting import AMOUNT, CODE, CONTROL, DATE, MASK, NPI, NUMBER, TAXONOMY, has_form, quoted
+from claimlint.quoting import AMOUNT, CODE, CONTROL, DATE, MASK, NPI, NUMBER, TAXONOMY, has_form, procedure, quoted
 from claimlint.readers import Place, shown
 from claimlint.readers.spans import Delimiters, Ints
 
@@ -316,8 +316,8 @@ def _is_plain(segment: Segment, element: int, component: int, text: str) -> bool
         return True
     if (name, element) == ("CLM", 1):
         return quoted("claim_id", text) == text
-    if (name, element, component) == ("SV1", 1, 7):  # a description: free text
-        return False
+    if (name, element) == ("SV1", 1) and component in (2, 7):  # of these the second is a description: free text
+        return component == 2 and has_form(text, procedure())
     if (name, element, segment.text(8).upper()) == ("NM1", 9, "XX"):
         return has_form(text, NPI)
     if element == _DATED.get(name):

@@ -21,7 +21,7 @@ from claimlint.lines import Column, heading_key
 from claimlint.quoting import MASK
 from claimlint.readers import NoHeadings, NotClaims
 from claimlint.readers import cells as c
-from claimlint.readers.headings import LONGEST, Headings, assign, no_headings, score
+from claimlint.readers.headings import LONGEST, Headings, assign, covers, no_headings, score
 from claimlint.readers.scan import Ints, classify, line_starts
 from claimlint.readers.text import decode
 
@@ -194,13 +194,21 @@ def _find_headings(
     """Find separator and heading row. Returns the titles above it and the first line after it."""
     given = re.fullmatch(r"\"?sep=(.)\"?", sheet.text(1).strip(" ")) if len(sheet.text(1)) < 20 else None
     first = 2 if given else 1
-    best: tuple[int, str, int] = (0, ",", 0)
+    best: tuple[bool, int, str, int] = (False, 0, ",", 0)
     for separator in (given[1],) if given else SEPARATORS:
-        for at, (row, _) in enumerate(_records(sheet, separator, first)):
-            known = score(row, columns, mapping)
-            if known > best[0]:
-                best = (known, separator, at)
-    known, sheet.separator, at = best
+        rows = [row for row, _ in _records(sheet, separator, first)] or [[]]
+        scores = [score(row, columns, mapping) for row in rows]
+        whole = [
+            at for at in range(len(rows)) if scores[at] >= len(needed) and covers(rows[at], columns, needed, mapping)
+        ]
+        # The first row that can be the heading, or a better one right below it: another one further down is that of a
+        # second export, and what stands between are claims.
+        at = whole[0] if whole else scores.index(max(scores))
+        while at + 1 in whole and scores[at + 1] > scores[at]:
+            at += 1
+        if (bool(whole), scores[at]) > best[:2]:
+            best = (bool(whole), scores[at], separator, at)
+    _, known, sheet.separator, at = best
     records = _records(sheet, sheet.separator, first)
     if known < min(2, len(needed)):
         raise NoHeadings(no_headings([row for row, _ in records[:5]], columns))

@@ -66,7 +66,10 @@ def render(report: Report, style: Style) -> Iterator[bytes]:
     earlier = _read(style.output) if style.output else _Earlier()
     # The library's own temporary files go to a folder that only we may read; the finished file has no name.
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as file:
-        _write(report, earlier, file, folder)
+        try:
+            _write(report, earlier, file, folder)
+        except xlsxwriter.exceptions.FileCreateError as error:  # around what the system said
+            raise error.args[0] from None
         file.seek(0)
         while piece := file.read(_PIECE):
             yield piece

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from claimlint.server.server import serve as serve
+from claimlint.server.handlers import serve as serve

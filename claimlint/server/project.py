@@ -135,12 +135,13 @@ def _extends_outside(path: Path) -> str:
     root, at = path.parent.resolve(), path
     for _ in range(_MOST_EXTENDED):
         try:
-            raw = tomllib.loads(at.read_text(encoding="utf-8-sig"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+            raw: Any = tomllib.loads(at.read_text(encoding="utf-8-sig"))
+        except (OSError, ValueError, RecursionError):
             return ""  # told when it is loaded
-        extend = raw.get("tool", {}).get("claimlint", {}).get("extend") if at.name == config.PYPROJECT else None
-        extend = extend or raw.get("extend")
-        if not isinstance(extend, str):
+        for name in ("tool", "claimlint") if at.name == config.PYPROJECT else ():
+            raw = raw.get(name) if isinstance(raw, dict) else None
+        extend = raw.get("extend") if isinstance(raw, dict) else None
+        if not isinstance(extend, str) or "\0" in extend:
             return ""
         at = at.parent / extend
         if not at.resolve().is_relative_to(root):

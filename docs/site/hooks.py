@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from pathlib import Path
 
@@ -20,7 +21,8 @@ ELSEWHERE = {
     "../tests/cases/README.md": "conformance.md",
     "../CHANGELOG.md": "changelog.md",
 }
-_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((\.\./[^)#]+)(#[^)]*)?\)")
+_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?![a-z]+:|#)([^)#]+)(#[^)]*)?\)")
+_FROM = {name: posixpath.dirname(where) for where, name in ELSEWHERE.items()}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -32,12 +34,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Links out of docs/ lead to the page on the site, or where that has none, become plain text."""
+    """Links out of docs/, or into it, lead to the page on the site, or where that has none, become plain text."""
     if page.file.src_uri.count("/"):
         return markdown
 
     def link(found: re.Match[str]) -> str:
         text, where, anchor = found.groups()
-        return f"[{text}]({ELSEWHERE[where]}{anchor or ''})" if where in ELSEWHERE else text
+        meant = posixpath.normpath(posixpath.join(_FROM.get(page.file.src_uri, ""), where))
+        meant = ELSEWHERE.get(meant, meant.removeprefix("../docs/"))
+        return text if meant.startswith("../") else f"[{text}]({meant}{anchor or ''})"
 
     return _LINK.sub(link, markdown)
