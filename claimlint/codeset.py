@@ -45,6 +45,9 @@ _PROCEDURE = {
 }
 _CHILDREN_SHOWN = 6
 _FEW_CODES = 2000
+# Tables with one row for each code, whatever its dates.
+_ONE_ROW = ("carc", "claim_filing_indicators", "modifiers", "place_of_service", "procedures", "taxonomies",
+            "therapy_thresholds")  # fmt: skip
 # What tells one row of a table from the next, where that is not its code.
 KEYS = {
     "ncci_pairs": ["column1", "column2"],
@@ -169,6 +172,9 @@ def read_table(path: Path, like: pl.DataFrame | None = None, keys: Sequence[str]
     _refuse(path, raw["source"].is_null(), raw["source"], "every row must name its source")
     for column in key:
         _refuse(path, raw[column].is_null(), raw[column], f"every row must have a {column}")
+    again = (~raw["code"].is_first_distinct()).arg_true() if path.stem in _ONE_ROW else ()
+    for row in again:
+        raise CodesetError(f"{path}:{row + 2}: {raw['code'][row]} has a row already; this table has one for each code")
     for column in ("pattern", "prefix"):
         for row, text in enumerate(raw[column] if like is not None and column in raw.columns else (), 2):
             if fault := fault_of_pattern(text or ""):

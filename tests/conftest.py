@@ -14,7 +14,7 @@ from claimlint import codeset
 os.environ["CLAIMLINT_DATA"] = os.devnull  # a folder without imports, for this process and those it starts
 # The property tests: always the same few examples; with `--hypothesis-profile long`, many by chance.
 settings.register_profile("few", max_examples=20, deadline=None, derandomize=True)
-settings.register_profile("long", max_examples=2000, deadline=None)
+settings.register_profile("long", max_examples=1000, deadline=None)
 settings.load_profile("few")
 
 

@@ -170,7 +170,7 @@ def test_a_reader_that_goes_away_in_the_middle(tmp_path: Path, form: str) -> Non
         shutil.copy(SAMPLES / "flagged.csv", tmp_path / f"{number}.csv")
     more = "0.csv nowhere.csv --manifest m.json"
     ran = shell(
-        f"claimlint check . {more} --output-format {form} | head -c 1 >/dev/null; echo ${{PIPESTATUS[0]}}", tmp_path
+        f"claimlint check . {more} --output-format {form} -v | head -c 1 >/dev/null; echo ${{PIPESTATUS[0]}}", tmp_path
     )
     assert ran.stdout == "141\n"
     assert not (tmp_path / "m.json").exists()

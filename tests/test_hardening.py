@@ -475,9 +475,7 @@ def test_a_state_file_from_elsewhere_runs_nothing(tmp_path: Path) -> None:
     armed = pickle.dumps(Armed(tmp_path / "owned"))
     for value in (armed, zlib.compress(armed), armed.hex(), "{}", "[1]", '{"place": 1, "service_date": 1, "fix": 2}'):
         with closing(sqlite3.connect(path)) as base:
-            base.execute("delete from waiting")
-            base.execute("insert into waiting (finding) values (?)", (value,))
-            base.execute("create table if not exists untold (id integer primary key, finding blob not null)")
+            base.execute("delete from untold")
             base.execute("insert into untold (finding) values (?)", (value,))
             base.commit()
         ran = check(tmp_path / "claims.837", "--state", path)

@@ -112,7 +112,11 @@ def test_a_mistake_in_the_configuration_is_named(practice: Path, text: str, said
         ("payers/lakeside.toml", PACK.replace("decompression\"]", "decompresion\"]"), "no group of procedures"),
         ("payers/lakeside.toml", PACK.replace('"covered"', '"paid"'), "coverage must be one of covered"),
         ("payers/lakeside.toml", PACK.replace("lakeside-decompression", "fep-decompression"), "the id is taken by"),
-        ("procedures.csv", LOCAL + LOCAL.splitlines(True)[1], "speaks for the same days as line 2"),
+        ("procedures.csv", LOCAL + LOCAL.splitlines(True)[1], "csv:3: "),
+        ("taxonomies.csv", f"code,label,discipline,{HEADING}X,x,PT,our own list,,2025-12-31,0\n"
+         "X,y,OT,our own list,2026-01-01,,0\n", "csv:3: X has a row already; this table has one for each code"),
+        ("ncci_mue.csv", f"code,units,{HEADING}97012,1,our own list,,,0\n97012,2,our own list,2026-01-01,,0\n",
+         "speaks for the same days as line 2"),
         ("procedures.csv", LOCAL.replace(",,,0", ",1926-01-01,,0"), "1926-01-01 is not a likely date"),
         ("procedures.csv", LOCAL.replace("contract of 2026 with Lakeside", "x"), "the source is too short"),
         ("procedures.csv", LOCAL.replace("label", "lable"), "unknown column 'lable'; did you mean label?"),

@@ -302,7 +302,7 @@ def test_fixes_in_sarif_are_those_that_are_made(form: str, tmp_path: Path) -> No
 
 
 def test_no_report_tells_of_the_machine_or_the_patient(tmp_path: Path) -> None:
-    inside, outside = tmp_path / "work" / "exports", tmp_path / "elsewhere"
+    inside, outside = tmp_path / "work" / "exports", tmp_path / "yonder"
     inside.mkdir(parents=True)
     outside.mkdir()
     claims = (SAMPLES / "flagged.837").read_bytes()

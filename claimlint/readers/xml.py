@@ -207,7 +207,7 @@ class Places:
     """Where segments stand in a document, or in a stretch of it that begins with line `first`."""
 
     def __init__(self, text: bytes, first: int = 1) -> None:
-        self.text, self._first = text, first
+        self.text, self._first = text.translate(_NO_CONTROLS), first  # as it is parsed
         self._tags: dict[tuple[int, str], list[Span]] = {}
 
     @functools.cached_property

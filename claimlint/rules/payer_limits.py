@@ -163,7 +163,8 @@ def therapy_threshold_without_kx() -> list[Finds]:
     Clean: below it
         claim_filing_indicator=MB member_id=1EG4TE5MK73 charge=900.00
     """
-    thresholds = codeset.table("therapy_thresholds")
+    by_year = pl.col("effective_from").dt.year()
+    thresholds = codeset.table("therapy_thresholds").unique(by_year, keep="last", maintain_order=True)
     year = pl.col("service_date").dt.year()
     discipline = (
         pl.when(has_modifier("GO")).then(pl.lit("OT")).when(has_modifier("GP", "GN")).then(pl.lit("PT and SLP"))
