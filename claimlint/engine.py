@@ -37,6 +37,7 @@ from claimlint.table import by_line, enrich, moved, numbered, typed
 _AGAIN = "get the file again; what came before the damage was linted"
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".xml": "xml", ".837": "x12", ".837p": "x12", ".x12": "x12", ".edi": "x12"}
 _NO_REGISTERS = registers.Registers()
+_NO_LINES = pl.DataFrame()  # of a read whose lines are shelved
 _WORKERS = os.cpu_count() or 1
 _TURN = 0.0001  # seconds that a thread may keep the interpreter while another one waits; usually 0.005
 # Shares of a run's time, about, after which files are read and lines are linted.
@@ -245,7 +246,7 @@ class Run:
             self._unsettled.add(opened.name)
         if unit.last and (damage := CHANGED if changed else opened.damage):
             made.problems.append(Problem("STR001", damage, _AGAIN, Place(1, 1, 1, 1)))
-        self._shelve(unit.number, made)
+        self._shelve(unit.number, made, for_good=unit.sliced is None)
         return unit, made
 
     def add_read(self, name: str, made: Read) -> None:
@@ -254,12 +255,12 @@ class Run:
         self._take(name, self._count, made)
         self._count += 1
 
-    def _shelve(self, number: int, made: Read) -> None:
+    def _shelve(self, number: int, made: Read, *, for_good: bool = True) -> None:
         table = typed(made, number, past=False)
         first = table["service_date"].min()
         made.first_day = first if isinstance(first, dt.date) else None
-        self._shelf.put(number, table)
-        made.lines = table.clear()
+        self._shelf.put(number, table, for_good=for_good)
+        made.lines = _NO_LINES
 
     def _take(self, name: str, number: int, made: Read) -> None:
         self.files[name] = None
@@ -281,6 +282,7 @@ class Run:
         """Lint all that was taken in."""
         parts: list[_Part] = []
         self._payers = self._options.scope.payers(self._reads)
+        self._shelf.settle()
         for part in in_order(self._lint, range(self._shelf.parts if self._reads else 0)):
             parts.append(part)
             self._progress(_READING, _LINTING, len(parts) / self._shelf.parts)

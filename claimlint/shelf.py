@@ -21,6 +21,7 @@ from claimlint import ClaimlintError
 
 PART_LINES = 20_000  # service lines of a part, about
 MEMORY_LINES = 60_000  # up to so many there is one part, in memory
+_SMALL, _MANY = 100, 200  # lines of a small frame, and how many of them are put together into one
 _PART_BITS = 9  # of the number of a part: there are at most 512
 _BYTES_PER_LINE = 200  # of a claim file; only for how many parts there are to be
 
@@ -38,6 +39,8 @@ class Shelf:
         self.groups = groups
         self.expected_bytes = expected_bytes
         self._frames: dict[int, pl.DataFrame] = {}
+        self._small: dict[int, pl.DataFrame] = {}
+        self._mixed = False  # frames were put together, so lines are not in the order of the numbers
         self._lines = 0
         # It has no name, so whatever happens to the run, nothing of a patient stays on the disk.
         self._file: IO[bytes] | None = None
@@ -48,10 +51,19 @@ class Shelf:
         self._spanning: dict[tuple[str, ...], pl.Series] = {}
         self._lock = threading.Lock()
 
-    def put(self, number: int, frame: pl.DataFrame) -> None:
-        """Take in the lines of a read; they come out in the order of the numbers."""
+    def put(self, number: int, frame: pl.DataFrame, *, for_good: bool = False) -> None:
+        """Take in the lines of a read; they come out in the order of the numbers, which their `file_no` are.
+
+        Those that are there `for_good` are not taken back. A frame needs more memory for its columns than for a few
+        lines, so small ones are put together.
+        """
         with self._lock:
             self._lines += frame.height
+            if for_good and frame.height <= _SMALL:
+                self._small[number] = frame
+                if len(self._small) < _MANY and (self._file or self._lines <= MEMORY_LINES):
+                    return
+                number, frame = self._together()
             if self._file is None and self._lines <= MEMORY_LINES:
                 self._frames[number] = frame
                 return
@@ -61,6 +73,21 @@ class Shelf:
             waiting, self._frames = self._frames, {}
         for each, lines in (*waiting.items(), (number, frame)):
             self._write(each, lines)
+
+    def _together(self) -> tuple[int, pl.DataFrame]:
+        small, self._small = self._small, {}
+        self._mixed = True
+        return min(small), pl.concat([small[n] for n in sorted(small)])
+
+    def settle(self) -> None:
+        """All lines are there: those that wait take their places."""
+        with self._lock:
+            waiting = [self._together()] if self._small else []
+            if self._file is None:
+                self._frames |= waiting
+                return
+        for number, frame in waiting:
+            self._write(number, frame)
 
     def take_back(self, numbers: Iterable[int]) -> None:
         """Forget the lines of these reads."""
@@ -111,7 +138,7 @@ class Shelf:
         """The lines of a part. Each part can be taken once."""
         if self._file is None:
             frames, self._frames = self._frames, {}
-            return pl.concat([frames[n] for n in sorted(frames)])
+            return self._in_order(pl.concat([frames[n] for n in sorted(frames)]))
         import pyarrow as pa
 
         found = []
@@ -125,7 +152,10 @@ class Shelf:
                 found.append(pa.ipc.read_record_batch(plain, self._schema))
         frame = pl.from_arrow(pa.Table.from_batches(found, self._schema), rechunk=True)
         assert isinstance(frame, pl.DataFrame)
-        return frame
+        return self._in_order(frame)
+
+    def _in_order(self, frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.sort("file_no", maintain_order=True) if self._mixed else frame
 
     def spanning(self, group: tuple[str, ...]) -> pl.Series:
         """The groups (see `in_groups`) that have lines in several parts; asked for once all lines are there."""
