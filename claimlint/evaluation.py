@@ -40,29 +40,27 @@ class Memory:
 
     def __init__(self) -> None:
         self._of: object = None
-        self._tables: dict[str, pl.DataFrame] = {}
-        self._masks: dict[int, tuple[Finds, pl.Series]] = {}
+        # By view, the table and where conditions held in it; those of another table would be of another state.
+        self._views: dict[str, tuple[pl.DataFrame, dict[int, tuple[Finds, pl.Series]]]] = {}
 
     def begin(self, of: object) -> None:
         """A new table; forget what was known if it is not of the same `of`."""
         if self._of != of:
-            self._of = of
-            self._tables, self._masks = {}, {}
+            self._of, self._views = of, {}
 
     def masks(self, view: str, table: pl.DataFrame, cases: Sequence[_Case]) -> dict[int, pl.Series]:
         """Where conditions hold that need not be evaluated, by their numbers in `cases`."""
-        before = self._tables.get(view)
-        self._tables[view] = table
+        before, masks = self._views.get(view, (None, {}))
         if before is None or before.height != table.height:
             return {}
         asked = {root for case in cases for root in (*case.finds.roots, *_ALWAYS)}
         same = {c for c in asked if c in before.columns and before[c].equals(table[c], null_equal=True)}
-        known = {i: self._masks.get(id(case.finds)) for i, case in enumerate(cases)}
+        known = {i: masks.get(id(case.finds)) for i, case in enumerate(cases)}
         return {i: mask[1] for i, mask in known.items() if mask and same.issuperset((*mask[0].roots, *_ALWAYS))}
 
-    def keep(self, case: _Case, mask: pl.Series) -> None:
-        """Note where a condition holds."""
-        self._masks[id(case.finds)] = case.finds, mask
+    def keep(self, view: str, table: pl.DataFrame, cases: Sequence[_Case], masks: Sequence[pl.Series]) -> None:
+        """Note where all conditions of a view hold."""
+        self._views[view] = table, {id(c.finds): (c.finds, mask) for c, mask in zip(cases, masks, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -235,10 +233,10 @@ class Evaluation:
         known = memory.masks(view, table, cases) if memory else {}
         new = {str(i): case for i, case in enumerate(cases) if i not in known}
         found = table.lazy().select(case.when.alias(i) for i, case in new.items()).collect()
+        masks = [known[i] if i in known else found[str(i)] for i in range(len(cases))]
         if memory:
-            for i, case in new.items():
-                memory.keep(case, found[i])
-        return [known[i] if i in known else found[str(i)] for i in range(len(cases))]
+            memory.keep(view, table, cases, masks)
+        return masks
 
     def _take(
         self,

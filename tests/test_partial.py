@@ -161,3 +161,17 @@ async def test_when_typing_rests_the_whole_document_is_linted(editor: Editor, tm
     assert "STR003" in new
     assert "STR003" not in {each[0] for each in at_once - before}
     assert rested == told(await editor.whole((tmp_path / "again.837").as_uri(), text), everything=True)
+
+
+async def test_a_rule_that_was_left_out_for_a_while_finds_what_is_there_now(editor: Editor, tmp_path: Path) -> None:
+    wrong = (SAMPLES / "clean.csv").read_text(encoding="utf-8").replace(",97110,", ",9711X,", 1)
+    right = wrong.replace(",9711X,", ",97110,")
+    toml, uri = tmp_path / "claimlint.toml", (tmp_path / "small.csv").as_uri()
+    editor.open(uri, wrong)
+    assert "COD101" in {each.code for each in await editor.told(uri, 1)}
+    toml.write_text('[check]\nignore = ["COD101"]\n', encoding="utf-8")
+    editor.change(uri, 2, right)
+    await editor.told(uri, 2)
+    toml.unlink()
+    editor.change(uri, 3, right + "\n")
+    assert "COD101" not in {each.code for each in await editor.told(uri, 3)}
