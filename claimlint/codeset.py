@@ -43,8 +43,6 @@ _PROCEDURE = {
     "addon_of": "addon_of",
     "medicare_status": "medicare_status",
 }
-_CHILDREN_SHOWN = 6
-_FEW_CODES = 2000
 # Tables with one row for each code, whatever its dates.
 _ONE_ROW = ("carc", "claim_filing_indicators", "modifiers", "place_of_service", "procedures", "taxonomies",
             "therapy_thresholds")  # fmt: skip
@@ -57,10 +55,6 @@ KEYS = {
     "local_codes": ["pattern"],
     "authorization_placeholders": ["pattern"],
 }
-# A diagnosis without its dot: a letter, a digit (since April 2026 a letter too, as in QA00), then digits and letters.
-DIAGNOSIS = "[A-Z](?:[0-9][0-9A-Z]|[A-HJ-NP-Z][0-9])[0-9A-Z]{0,4}"
-# The ICD-10-CM releases that are shipped: the first day of the last one, and the last day that they speak for.
-_ICD10CM_BEGINS, _ICD10CM_ENDS = dt.date(2025, 10, 1), dt.date(2026, 9, 30)
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _forgetful: list[Callable[[], None]] = []
@@ -72,9 +66,9 @@ class CodesetError(ClaimlintError):
     """A codeset file is missing or malformed; the message names the file, the line and what to do."""
 
 
-def kept(function: _F) -> _F:
-    """Work a result out once for as long as the layers stay the same (see `use` and `forget`)."""
-    cached = functools.cache(function)
+def kept(function: _F, most: int | None = None) -> _F:
+    """Work a result out once for as long as the layers stay the same (see `use` and `forget`); `most` are kept."""
+    cached = functools.lru_cache(most)(function)
     _forgetful.append(cached.cache_clear)
     return cached  # type: ignore[return-value]
 
@@ -279,7 +273,7 @@ def _listed(kind: str, codes: pl.Series) -> pl.DataFrame:
         return pl.DataFrame(schema=_LISTED)
     found: dict[str, dict[str, Any]] = {}
     for each in lists:  # the oldest first: what the next one lacks ended with it
-        rows = _scan(each.path, pl.col("code").is_in(codes.implode()))
+        rows = scan(each.path, pl.col("code").is_in(codes.implode()))
         here = {row["code"]: row for row in rows.iter_rows(named=True)}
         for code, row in found.items():
             if code not in here and row["list_to"] is None:
@@ -307,174 +301,12 @@ def shipped_procedures(*, letters: bool, on: dt.date) -> list[str]:
     return rows.filter(in_force & sure & pl.col("code").str.contains(form))["code"].to_list()
 
 
-def shipped_diagnoses() -> pl.Series:
-    """The billable codes of the last ICD-10-CM release that is shipped."""
-    return _scan(directory() / "icd10cm.parquet", pl.col("billable") & pl.col("effective_to").is_null())["code"]
-
-
-def shipped_titles() -> pl.DataFrame:
-    """Every shipped diagnosis, billable or not: code and title."""
-    return _scan(directory() / "icd10cm.parquet", pl.lit(True)).select("code", "title")
-
-
-@kept
-def _excludes1() -> dict[str, dict[str, bool]]:
-    """By the beginning of a code, the beginnings of those that it excludes, both ways, and whether that is sure."""
-    pairs = table("icd10cm_excludes1")
-    result: dict[str, dict[str, bool]] = {}
-    for code, other, verify in pairs.select("code", "excludes", "verify").iter_rows():
-        result.setdefault(code, {})[other] = not verify
-        result.setdefault(other, {})[code] = not verify
-    return result
-
-
-def excluded(diagnoses: pl.Series, earlier: pl.Series) -> pl.DataFrame:
-    """For each diagnosis of a claim and the ones before it (undotted): the first of those that ICD-10-CM excludes.
-
-    Columns: diagnosis_excludes (String, dotted; null for none) and diagnosis_excludes_sure (Boolean: the note is known
-    to be as old as the shipped releases).
-    """
-    notes = _excludes1()
-    begins = {code: [code[:k] for k in range(3, len(code) + 1) if code[:k] in notes] for code in diagnoses.unique()}
-    known: dict[tuple[str, tuple[str, ...]], tuple[str | None, bool | None]] = {}
-
-    def found(code: str, others: tuple[str, ...]) -> tuple[str | None, bool | None]:
-        for other in others:
-            for begin in begins[code]:
-                for excluded, sure in notes[begin].items():
-                    # What one note says of a code says it of the code's own children too, so a code is not its own.
-                    if other.startswith(excluded) and not code.startswith(excluded):
-                        return other[:3] + "." * (len(other) > 3) + other[3:], sure
-        return None, None
-
-    rows = []
-    for code, before in zip(diagnoses.to_list(), earlier.to_list(), strict=True):
-        key = (code, tuple(before or ()))
-        if key not in known:
-            known[key] = found(*key) if key[1] and begins[code] else (None, None)
-        rows.append(known[key])
-    schema = {"diagnosis_excludes": pl.String, "diagnosis_excludes_sure": pl.Boolean}
-    return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def icd10cm_last_day() -> dt.date:
-    """The last day that the loaded ICD-10-CM releases speak for; after it an unknown code may be new."""
-    return max([_ICD10CM_ENDS, *(each.ends for each in store.imports("icd10cm"))])
-
-
-def _scan(path: Path, condition: pl.Expr) -> pl.DataFrame:
+def scan(path: Path, condition: pl.Expr) -> pl.DataFrame:
+    """The rows of a Parquet file that a condition lets through. Raises CodesetError."""
     try:
         return pl.scan_parquet(path).filter(condition).collect()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise CodesetError(f"{path}: {error}; reinstall claimlint or restore the file") from None
-
-
-def _icd10cm(condition: pl.Expr) -> pl.DataFrame:
-    """The dated table of diagnoses, for codes that a condition on `code` lets through, sorted by code.
-
-    The shipped releases, and over them each imported one: what it has is so from its first day on, what it lacks ended
-    the day before.
-    """
-    result = _scan(directory() / "icd10cm.parquet", condition)
-    for each in store.imports("icd10cm"):
-        before = each.begins - dt.timedelta(days=1)
-        newer = _scan(each.path, condition).rename({"billable": "is_billable", "title": "new_title"})
-        both = result.join(newer.with_columns(listed=True), on="code", how="full", coalesce=True, nulls_equal=True)
-        first, listed, billable = pl.col("billable").is_null(), pl.col("listed").fill_null(False), pl.col("is_billable")
-        # The release that is shipped may be imported again; it ends nothing.
-        later = pl.lit(each.begins > _ICD10CM_BEGINS)
-        result = both.with_columns(
-            billable=pl.coalesce(billable, "billable"),
-            title=pl.coalesce("new_title", "title"),
-            effective_from=pl.when(first).then(each.begins).otherwise("effective_from"),
-            effective_to=pl.when(~listed & later).then(pl.coalesce("effective_to", pl.lit(before))).when(~listed)
-            .then("effective_to"),
-            billable_to=pl.when(pl.col("billable") & ~billable).then(before).otherwise("billable_to"),
-            verify=pl.col("verify").fill_null(False),
-        ).select(result.columns).sort("code")  # fmt: skip
-    return result
-
-
-def diagnoses() -> pl.DataFrame:
-    """The whole dated table of diagnoses: code, billable, effective_from, effective_to, billable_to, verify, title."""
-    return _icd10cm(pl.lit(True))
-
-
-def diagnosis_status(codes: pl.Series) -> pl.DataFrame:
-    """What ICD-10-CM says of undotted codes, one row for each that occurs.
-
-    Columns: diagnosis, diagnosis_dotted (String), diagnosis_billable (Boolean), diagnosis_from, diagnosis_to (Date;
-    open is null; where the day is not published with the code, the earliest possible beginning and the latest possible
-    end), diagnosis_billable_to (Date: until when a heading was billable itself), diagnosis_title (String, public
-    domain), diagnosis_children (String: billable codes below a heading, dotted, at most six), diagnosis_specific
-    (String: of a code whose title says unspecified, the codes beside it that say more), diagnosis_known (Boolean).
-    Raises CodesetError.
-    """
-    wanted = codes.drop_nulls().unique().sort()
-    return _few_status(tuple(wanted)) if len(wanted) <= _FEW_CODES else _status(wanted)
-
-
-@functools.lru_cache(maxsize=4)
-def _few_status(codes: tuple[str, ...]) -> pl.DataFrame:
-    """What `_status` gives, kept: an editor asks for the same few codes at every change."""
-    return _status(pl.Series(codes, dtype=pl.String))
-
-
-_forgetful.append(_few_status.cache_clear)
-
-
-def _status(wanted: pl.Series) -> pl.DataFrame:
-    """See `diagnosis_status`; the codes are sorted, and each is there once."""
-    names = {"code": "diagnosis", "billable": "diagnosis_billable", "effective_from": "diagnosis_from",
-             "effective_to": "diagnosis_to", "billable_to": "diagnosis_billable_to",
-             "title": "diagnosis_title"}  # fmt: skip
-    found = _icd10cm(pl.col("code").is_in(wanted.implode())).select(pl.col(o).alias(n) for o, n in names.items())
-    children = _children(found.filter(~pl.col("diagnosis_billable"))["diagnosis"])
-    every = pl.DataFrame({"diagnosis": wanted}, schema={"diagnosis": pl.String})
-    joined = every.join(found, on="diagnosis", how="left", maintain_order="left")
-    joined = joined.join(children, on="diagnosis", how="left", maintain_order="left")
-    vague = found.filter(pl.col("diagnosis_title").str.to_lowercase().str.contains("unspecified", literal=True))
-    joined = joined.join(_specific(vague["diagnosis"]), on="diagnosis", how="left", maintain_order="left")
-    known, dotted = pl.col("diagnosis_billable").is_not_null(), _dotted(pl.col("diagnosis"))
-    return joined.with_columns(diagnosis_known=known, diagnosis_dotted=dotted)
-
-
-def _dotted(code: pl.Expr) -> pl.Expr:
-    return pl.when(code.str.len_chars() > 3).then(code.str.head(3) + "." + code.str.slice(3)).otherwise(code)
-
-
-def _children(headings: pl.Series) -> pl.DataFrame:
-    """Columns diagnosis and diagnosis_children of headings: the billable codes below each that have not ended."""
-    category, code = pl.col("diagnosis").str.head(3), pl.col("code")
-    wanted = pl.DataFrame({"diagnosis": headings}, schema={"diagnosis": pl.String}).with_columns(category=category)
-    below = _icd10cm(code.str.head(3).is_in(wanted["category"].unique().implode()))
-    below = below.filter(pl.col("billable") & pl.col("effective_to").is_null())
-    below = below.select(code, code.str.head(3).alias("category"))
-    pairs = wanted.join(below, on="category").filter(code.str.starts_with(pl.col("diagnosis")))
-    return _named(pairs, "diagnosis_children")
-
-
-def _specific(vague: pl.Series) -> pl.DataFrame:
-    """Columns diagnosis and diagnosis_specific of codes: those beside each that are neither unspecified nor other."""
-    code, title = pl.col("code"), pl.col("title").str.to_lowercase()
-    # A seventh character (A, D, S) tells the encounter, not the site: such codes are left alone.
-    wanted = pl.DataFrame({"diagnosis": vague}, schema={"diagnosis": pl.String})
-    wanted = wanted.filter(pl.col("diagnosis").str.len_chars() < 7)
-    wanted = wanted.with_columns(pl.col("diagnosis").str.head(-1).alias("parent"))
-    beside = _icd10cm(code.str.head(-1).is_in(wanted["parent"].unique().implode()))
-    says_more = ~title.str.contains(r"unspecified|\bother\b")
-    beside = beside.filter(pl.col("billable") & pl.col("effective_to").is_null() & says_more)
-    pairs = wanted.join(beside.select(code, code.str.head(-1).alias("parent")), on="parent")
-    return _named(pairs, "diagnosis_specific")
-
-
-def _named(pairs: pl.DataFrame, name: str) -> pl.DataFrame:
-    """Of pairs of diagnosis and code: the codes of each diagnosis as dotted text under `name`, at most six."""
-    code = pl.col("code")
-    more = pl.len() - _CHILDREN_SHOWN
-    rest = pl.when(pl.len() > _CHILDREN_SHOWN).then(pl.format(" and {} more", more)).otherwise(pl.lit("")).first()
-    named = (_dotted(code).head(_CHILDREN_SHOWN).str.join(", ") + rest).alias(name)
-    return pairs.sort("diagnosis", "code").group_by("diagnosis", maintain_order=True).agg(named)
 
 
 def ncci_pairs(codes: pl.Series) -> pl.DataFrame:
@@ -486,7 +318,7 @@ def ncci_pairs(codes: pl.Series) -> pl.DataFrame:
     either = pl.col("column1").is_in(codes.implode()) | pl.col("column2").is_in(codes.implode())
     columns = ["column1", "column2", "modifier_indicator", "effective_from", "effective_to", "verify"]
     if quarters := store.imports("ncci-ptp"):  # each has the whole history of its pairs
-        return _scan(quarters[-1].path, either).with_columns(verify=False).select(columns)
+        return scan(quarters[-1].path, either).with_columns(verify=False).select(columns)
     shipped = table("ncci_pairs").filter(either)
     return shipped.with_columns(modifier_indicator=pl.col("modifier_allowed").cast(pl.Int8)).select(columns)
 
@@ -505,7 +337,7 @@ def unit_limits(codes: pl.Series) -> pl.DataFrame:
     wanted = pl.col("code").is_in(codes.implode())
     columns = ["code", "units", "indicator", "effective_from", "effective_to", "verify"]
     parts = [
-        _scan(each.path, wanted).with_columns(effective_from=each.begins, effective_to=each.ends, verify=False)
+        scan(each.path, wanted).with_columns(effective_from=each.begins, effective_to=each.ends, verify=False)
         for each in store.imports("ncci-mue")
     ]
     if not parts:

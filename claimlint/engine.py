@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
-import os
-import sys
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from claimlint import causes, codeset, registers
+from claimlint import causes, icd10cm, registers
 from claimlint.causes import Risk
 from claimlint.evaluation import Evaluation, Memory, spans
 from claimlint.findings import Finding, Findings, NotChecked, Report, counted, dollars, order
@@ -33,17 +29,14 @@ from claimlint.rules import all_rules
 from claimlint.shelf import Shelf, in_groups
 from claimlint.sources import CHANGED, Opened, Skipped, Source, SourceProblem, sources, total_size, why
 from claimlint.table import by_line, enrich, moved, numbered, typed
+from claimlint.threads import in_order
 
 _AGAIN = "get the file again; what came before the damage was linted"
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".xml": "xml", ".837": "x12", ".837p": "x12", ".x12": "x12", ".edi": "x12"}
 _NO_REGISTERS = registers.Registers()
 _NO_LINES = pl.DataFrame()  # of a read whose lines are shelved
-_WORKERS = os.cpu_count() or 1
-_TURN = 0.0001  # seconds that a thread may keep the interpreter while another one waits; usually 0.005
 # Shares of a run's time, about, after which files are read and lines are linted.
 _READING, _LINTING = 0.3, 0.85
-_In = TypeVar("_In")
-_Out = TypeVar("_Out")
 
 
 def check(paths: Sequence[str], options: Options) -> Report:
@@ -295,7 +288,7 @@ class Run:
         for group in self._shelf.groups:
             hits += self._lint_joint(group, parts, not_checked, risks)
         found = self._found(hits)
-        suppressed, notes = _suppressions(self._suppressed, self._options)
+        notes = self._options.scope.notes(self._suppressed, self._options.as_of)
         report = Report(
             found,
             sorted((_counted(n, count) for n, count in not_checked.items()), key=lambda n: (n.code, n.reason)),
@@ -326,7 +319,7 @@ class Run:
             "rules_run": len(self._rules) - len({n.code for n in report.not_checked if n.whole}),
         }
         if self._options.scope.suppressions:
-            report.summary["findings_suppressed"] = suppressed
+            report.summary["findings_suppressed"] = self._suppressed.total()
         return report
 
     def _all_notes(self, later: int) -> list[str]:
@@ -335,7 +328,7 @@ class Run:
         notes = [*self._notes, *notes, *self._history_notes]
         if later:
             notes.append(
-                f"ICD-10-CM is loaded to {codeset.icd10cm_last_day()}, and {later:,} service lines are later: codes "
+                f"ICD-10-CM is loaded to {icd10cm.last_day()}, and {later:,} service lines are later: codes "
                 "that were good then are taken as good; import the next release with `claimlint codesets import "
                 "icd10cm FILE`"
             )
@@ -369,7 +362,7 @@ class Run:
             evaluation.risk(at_risk, at_risk["row"]),
             joint,
             present["claim_key"].n_unique(),
-            present.filter(pl.col("service_date") > codeset.icd10cm_last_day()).height,
+            present.filter(pl.col("service_date") > icd10cm.last_day()).height,
             evaluation.not_checked,
             evaluation.suppressed,
         )
@@ -440,19 +433,6 @@ class Run:
         return result.settled()
 
 
-def _suppressions(suppressed: Counter[int], options: Options) -> tuple[int, list[str]]:
-    """How many findings were set aside, and what to note of each suppression."""
-    notes = []
-    for number, each in enumerate(options.scope.suppressions):
-        if not each.holds(options.as_of):
-            notes.append(f"{each.at}: suppression ended on {each.until}; its findings are told again ({each.reason})")
-        elif not suppressed[number]:
-            notes.append(f"{each.at}: suppression that matches nothing in this run ({each.reason})")
-        else:
-            notes.append(f"{each.at}: {suppressed[number]:,} findings suppressed: {each.reason}")
-    return suppressed.total(), notes
-
-
 def read_bytes(data: bytes, name: str, options: Options) -> Read | tuple[str, str]:
     """A file's bytes, read in whatever format they are; or the code and message of why they are no claims."""
     try:
@@ -460,34 +440,6 @@ def read_bytes(data: bytes, name: str, options: Options) -> Read | tuple[str, st
     except NotClaims as error:
         instead = registers.recognise(data) if isinstance(error, NotClaimRows) else None
         return ("STR002" if instead else error.code), instead or str(error)
-
-
-@contextmanager
-def _quick_turns() -> Iterator[None]:
-    """Let threads take turns quickly: each of thousands of small queries waits for the interpreter when it is done."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(_TURN)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
-
-
-def in_order(work: Callable[[_In], _Out], items: Iterable[_In]) -> Iterator[_Out]:
-    """`work` done on each item by as many threads as there are processors; only a few results wait to be taken."""
-    rest = iter(items)
-    first = list(itertools.islice(rest, 2))
-    if len(first) < 2:  # of one thing threads make no two
-        yield from map(work, first)
-        return
-    with _quick_turns(), ThreadPoolExecutor(_WORKERS) as pool:
-        waiting: deque[Future[_Out]] = deque()
-        for item in itertools.chain(first, rest):
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > _WORKERS:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def by_read(hits: pl.DataFrame) -> list[tuple[int, bytes]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from claimlint import causes, codeset, lines, policy, quoting, registers, vocabulary
+from claimlint import causes, icd10cm, lines, policy, quoting, registers, vocabulary
 from claimlint.findings import NotChecked
 from claimlint.hits import Correction, Replacement
 from claimlint.inputs import Options
@@ -193,11 +193,11 @@ class Evaluation:
         renames = {view: name} | ({"diagnoses_text": "diagnosis_text"} if view == "diagnoses" else {})
         table = table.rename(renames)
         if view == "diagnoses":
-            status = codeset.diagnosis_status(table["diagnosis"])
+            status = icd10cm.diagnosis_status(table["diagnosis"])
             table = table.join(status, on="diagnosis", how="left", maintain_order="left")
             if "diagnosis_excludes" in columns:
                 before = table.select(pl.col("all_diagnoses").list.head("index")).to_series()
-                table = table.hstack(codeset.excluded(table["diagnosis"], before))
+                table = table.hstack(icd10cm.excluded(table["diagnosis"], before))
         return table
 
     def run(self) -> None:

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import polars as pl
 
-from claimlint import ClaimlintError, codeset
+from claimlint import ClaimlintError, codeset, icd10cm
 from claimlint.store import Imported, put
 
 _CODE = re.compile(r"[0-9A-Z][0-9]{3}[0-9A-Z]")
-_ICD10CM = re.compile(codeset.DIAGNOSIS)
+_ICD10CM = re.compile(icd10cm.DIAGNOSIS)
 _HEADING_ROWS = 40
 _LARGEST = 1 << 30  # bytes of one unpacked file
 _WHOLE = 0.9  # the share of the shipped diagnoses that a whole release has at least
@@ -263,7 +263,7 @@ def _icd10cm(name: str, data: bytes) -> pl.DataFrame:
 def _with_headings(table: pl.DataFrame) -> pl.DataFrame:
     """The codes of `icd10cm_codes`, which has no headings, with those shipped codes that have codes below them."""
     shorter = pl.concat([table["code"].str.head(n) for n in range(3, 7)]).unique()
-    headings = codeset.shipped_titles().filter(pl.col("code").is_in(shorter.implode()))
+    headings = icd10cm.shipped_titles().filter(pl.col("code").is_in(shorter.implode()))
     headings = headings.join(table, on="code", how="anti").with_columns(billable=False)
     return pl.concat([table, headings.select(table.columns)])
 
@@ -271,7 +271,7 @@ def _with_headings(table: pl.DataFrame) -> pl.DataFrame:
 def _check_icd10cm(table: pl.DataFrame, release: Release) -> str:
     if int(release.name) < _SHIPPED_ICD10CM:
         return f"claimlint ships ICD-10-CM to fiscal year {_SHIPPED_ICD10CM}; an older release adds nothing"
-    active = codeset.shipped_diagnoses()
+    active = icd10cm.shipped_diagnoses()
     share = active.is_in(table["code"].implode()).mean()
     if isinstance(share, float) and share < _WHOLE:
         return f"it has only {share:.0%} of the {len(active):,} codes that claimlint ships, so it is not whole"

@@ -175,6 +175,19 @@ class Scope:
             result += [replace(each, severity=severity) for severity in kept["severity"]]
         return result, suppressed
 
+    def notes(self, suppressed: Counter[int], as_of: dt.date) -> list[str]:
+        """What to note of each suppression; `suppressed` counts what it set aside, by its number."""
+        notes = []
+        for number, each in enumerate(self.suppressions):
+            if not each.holds(as_of):
+                ended = f"suppression ended on {each.until}; its findings are told again"
+                notes.append(f"{each.at}: {ended} ({each.reason})")
+            elif not suppressed[number]:
+                notes.append(f"{each.at}: suppression that matches nothing in this run ({each.reason})")
+            else:
+                notes.append(f"{each.at}: {suppressed[number]:,} findings suppressed: {each.reason}")
+        return notes
+
     def concerns(self, code: str) -> bool:
         """Whether anything is said of a rule."""
         return (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from claimlint import ClaimlintError, codeset, policy, store
+from claimlint import ClaimlintError, codeset, icd10cm, policy, store
 
 _SANE = dt.date(1990, 1, 1), dt.date(2035, 12, 31)
 _PATTERNS = ("local_codes", "authorization_placeholders", "decompression_terms")
@@ -69,7 +69,7 @@ def _imports() -> Iterator[str]:
 
 def _diagnoses() -> Iterator[str]:
     try:
-        rows = codeset.diagnoses()
+        rows = icd10cm.diagnoses()
     except ClaimlintError as error:
         yield str(error)
         return
@@ -104,7 +104,7 @@ def _references() -> Iterator[str]:
     ):
         for code in sorted(set(codes) - known):
             yield f"{name}: {code} is in no codeset"
-    every = codeset.shipped_titles()["code"]
+    every = icd10cm.shipped_titles()["code"]
     for prefix in codeset.table("diagnosis_groups")["prefix"].unique().sort():
         if not every.str.starts_with(prefix).any():
             yield f"diagnosis_groups: no ICD-10-CM code begins with {prefix}"

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from claimlint import codeset
+from claimlint import codeset, icd10cm
 from claimlint.codeset import CodesetError
 from claimlint.engine import Options
 from claimlint.engine import check as lint
@@ -106,14 +106,14 @@ def test_units_and_flags_that_are_not_sure_are_marked() -> None:
     ],
 )
 def test_diagnoses_are_known_by_release(code: str, day: dt.date, known: bool, billable: bool | None) -> None:
-    row = codeset.diagnosis_status(pl.Series([code])).row(0, named=True)
+    row = icd10cm.diagnosis_status(pl.Series([code])).row(0, named=True)
     assert row["diagnosis_known"] is known
     assert row["diagnosis_billable"] is billable
     assert (row["diagnosis_from"] or day) <= day
 
 
 def test_a_heading_that_was_billable_says_until_when_and_what_replaced_it() -> None:
-    row = codeset.diagnosis_status(pl.Series(["M545"])).row(0, named=True)
+    row = icd10cm.diagnosis_status(pl.Series(["M545"])).row(0, named=True)
     assert row["diagnosis_billable_to"] == dt.date(2021, 9, 30)
     assert row["diagnosis_children"] == "M54.50, M54.51, M54.59"
 
@@ -149,12 +149,12 @@ def test_a_missing_codeset_is_named(folder: Path) -> None:
 def test_a_damaged_table_of_diagnoses_is_named(folder: Path) -> None:
     (folder / "icd10cm.parquet").write_bytes(b"PAR1 not really")
     with pytest.raises(CodesetError, match=r"icd10cm\.parquet"):
-        codeset.diagnosis_status(pl.Series(["M5116"]))
+        icd10cm.diagnosis_status(pl.Series(["M5116"]))
 
 
 def test_two_thousand_claims_with_codes_of_the_full_release_raise_no_false_finding(tmp_path: Path) -> None:
     day = dt.date(2026, 5, 4)
-    valid = codeset.diagnoses().filter(
+    valid = icd10cm.diagnoses().filter(
         pl.col("billable") & (pl.col("effective_from").fill_null(day) <= day) & pl.col("effective_to").is_null()
     )
     codes = valid["code"].sample(2_000, seed=1).to_list()

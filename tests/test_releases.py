@@ -11,7 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from claimlint import codeset, store
+from claimlint import codeset, icd10cm, store
 from claimlint.engine import Options
 from claimlint.engine import check as lint
 from claimlint.examples import BASE
@@ -25,7 +25,7 @@ COPYRIGHT = (
 
 def order_lines(*changes: tuple[str, str, str], without: tuple[str, ...] = ()) -> str:
     """An `icd10cm_order` file: the shipped codes in force, laid out as published, with rows added or left out."""
-    shipped = codeset.diagnoses().filter(pl.col("effective_to").is_null() & ~pl.col("code").is_in(without))
+    shipped = icd10cm.diagnoses().filter(pl.col("effective_to").is_null() & ~pl.col("code").is_in(without))
     rows = {
         code: ("1" if billable else "0", title)
         for code, billable, title in shipped.select("code", "billable", "title").rows()
@@ -99,11 +99,11 @@ def test_dates_past_the_last_release_are_not_called_invalid(tmp_path: Path, impo
 
 
 def test_the_list_of_codes_without_headings_is_read_too(tmp_path: Path, imports: Path) -> None:
-    shipped = codeset.diagnoses().filter(pl.col("effective_to").is_null() & pl.col("billable"))
+    shipped = icd10cm.diagnoses().filter(pl.col("effective_to").is_null() & pl.col("billable"))
     text = "".join(f"{code:<7} {title}\n" for code, title in shipped.select("code", "title").rows())
     run("import", "icd10cm", write(tmp_path / "icd10cm_codes_2027.txt", text))
     codeset.forget()
-    rows = codeset.diagnosis_status(pl.Series(["M5116", "M545", "M51"]))
+    rows = icd10cm.diagnosis_status(pl.Series(["M5116", "M545", "M51"]))
     assert rows.select("diagnosis", "diagnosis_billable", "diagnosis_to").rows() == [
         ("M51", False, None), ("M5116", True, None), ("M545", False, None)
     ]  # fmt: skip
@@ -117,7 +117,7 @@ def test_a_truncated_release_is_refused_and_the_old_one_stays(tmp_path: Path, im
     assert "so it is not whole; nothing was changed" in said
     codeset.forget()
     assert [i.release for i in store.imports("icd10cm")] == ["2027"]
-    assert codeset.diagnosis_status(pl.Series(["Z9989"]))["diagnosis_to"].to_list() == [None]
+    assert icd10cm.diagnosis_status(pl.Series(["Z9989"]))["diagnosis_to"].to_list() == [None]
 
 
 def test_a_bad_line_is_named(tmp_path: Path, imports: Path) -> None:

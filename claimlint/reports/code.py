@@ -7,7 +7,7 @@ import re
 
 import polars as pl
 
-from claimlint import codeset, policy, store
+from claimlint import codeset, icd10cm, policy, store
 
 _KINDS = {
     "S": "supervised",
@@ -78,9 +78,9 @@ def _from_list(code: str, on: dt.date) -> list[tuple[str, str]]:
 
 
 def _diagnosis(code: str, on: dt.date) -> list[tuple[str, str]]:
-    if not re.fullmatch(codeset.DIAGNOSIS, code):
+    if not re.fullmatch(icd10cm.DIAGNOSIS, code):
         return []
-    row = codeset.diagnosis_status(pl.Series([code])).row(0, named=True)
+    row = icd10cm.diagnosis_status(pl.Series([code])).row(0, named=True)
     if not row["diagnosis_known"]:
         return []
     until = row["diagnosis_billable_to"]
@@ -92,7 +92,7 @@ def _diagnosis(code: str, on: dt.date) -> list[tuple[str, str]]:
         facts.append(("valid below it", row["diagnosis_children"]))
     groups = [g for g in sorted(set(codeset.table("diagnosis_groups")["group"])) if re.match(codeset.pattern(g), code)]
     facts.append(("groups", ", ".join(groups) or "none"))
-    facts.append(("source", f"ICD-10-CM, releases to {codeset.icd10cm_last_day().isoformat()}"))
+    facts.append(("source", f"ICD-10-CM, releases to {icd10cm.last_day().isoformat()}"))
     return facts
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from claimlint import __version__, codeset, policy, store
+from claimlint import __version__, codeset, icd10cm, policy, store
 
 _QUARTERLY = {"ncci-ptp", "ncci-mue", "hcpcs"}
 
@@ -39,7 +39,7 @@ def lines(as_of: dt.date) -> Iterator[str]:
 
 
 def _diagnoses(as_of: dt.date) -> tuple[str, str, str, str]:
-    table, last = codeset.diagnoses(), codeset.icd10cm_last_day()
+    table, last = icd10cm.diagnoses(), icd10cm.last_day()
     releases = ["2021-01, 2025-04, 2026-04", *(i.release for i in store.imports("icd10cm"))]
     late = f" ({(as_of - last).days} days ago: import the next)" if as_of > last else ""
     return ", ".join(releases), f"{table.height:,}", f"to {last}{late}", "CDC/CMS ICD-10-CM, public domain"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 
-from claimlint import codeset
+from claimlint import icd10cm
 from claimlint.rules import Finds, rule
 from claimlint.vocabulary import has_line, is_icd9, is_procedure_as_diagnosis
 
-_FORM = f"^{codeset.DIAGNOSIS}$"
+_FORM = f"^{icd10cm.DIAGNOSIS}$"
 _ICD10CM = "CDC/CMS ICD-10-CM (codesets/SOURCES.md names the release)"
 
 
@@ -97,13 +97,13 @@ def unknown_diagnosis_code() -> list[Finds]:
         diagnoses=M51.16
     """
     date, known = pl.col("service_date"), pl.col("diagnosis_known").fill_null(False)
-    dated = date <= codeset.icd10cm_last_day()
+    dated = date <= icd10cm.last_day()
     return [
         Finds(_well_formed() & ~known & dated & ~is_icd9()),
         Finds(
             _well_formed() & ~known & ~dated & ~is_icd9(),
             unchecked="{count} diagnoses on claims are unknown to ICD-10-CM as loaded, to "
-            f"{codeset.icd10cm_last_day()}, and may be newer",
+            f"{icd10cm.last_day()}, and may be newer",
             hint="claimlint codesets import icd10cm FILE",
         ),
         Finds(

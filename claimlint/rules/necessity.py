@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from claimlint import codeset
+from claimlint import codeset, icd10cm
 from claimlint.rules import Finds, rule
 from claimlint.vocabulary import (
     is_decompression,
@@ -20,7 +20,7 @@ from claimlint.vocabulary import (
     policy,
 )
 
-_ICD10 = f"^{codeset.DIAGNOSIS}$"
+_ICD10 = f"^{icd10cm.DIAGNOSIS}$"
 # PWK02 of a professional claim; AA (available on request) goes without a control number.
 _TRANSMISSIONS = ("AA", "BM", "EL", "EM", "FT", "FX")
 # Entries under imaging that say that there is none, or that it showed nothing.

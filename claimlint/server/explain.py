@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from claimlint import codeset, policy
+from claimlint import codeset, icd10cm, policy
 from claimlint.findings import Finding
 from claimlint.lines import BY_NAME, COLUMNS, Column
 from claimlint.readers import shown
@@ -189,7 +189,7 @@ def completions(spot: Spot, today: dt.date) -> tuple[list[tuple[str, str]], bool
         ).select("code", "label")
     elif column.name == "diagnoses" and begun:
         found = (
-            codeset.diagnoses()
+            icd10cm.diagnoses()
             .filter(pl.col("code").str.starts_with(begun) & pl.col("billable") & pl.col("effective_to").is_null())
             .select("code", label="title")
         )
