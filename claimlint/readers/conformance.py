@@ -240,12 +240,14 @@ def _dates_apart(cut: Cut, inside: NDArray[np.bool_], claim_of: Ints) -> list[in
     dates = dates[cut.pack(cut.element(dates, 1)) == packed("472")]
     at = np.arange(len(cut.ids))
     in_line = np.maximum.accumulate(np.where(np.isin(cut.ids, [packed("LX"), packed("SV1")]), at, -1)) > claim_of
-    found = []
-    for own in dates[~in_line[dates]].tolist():
-        lines = dates[in_line[dates] & (claim_of[dates] == claim_of[own])]
-        if any(cut.one(line, 3) != cut.one(own, 3) for line in lines.tolist()):
-            found.append(own)
-    return found
+    own, lines = dates[~in_line[dates]], dates[in_line[dates]]
+    if not len(own):
+        return []
+    of_lines: dict[int, set[str | None]] = {}
+    for claim, date in zip(claim_of[lines].tolist(), cut.text(cut.element(lines, 3)), strict=True):
+        of_lines.setdefault(claim, set()).add(date)
+    dated = zip(own.tolist(), claim_of[own].tolist(), cut.text(cut.element(own, 3)), strict=True)
+    return [segment for segment, claim, date in dated if of_lines.get(claim, set()) - {date}]
 
 
 def element_faults(cut: Cut, sets: list[Transaction], claim_of: Ints) -> Iterator[Fault]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from lsprotocol import types
 
 from claimlint import fixes
-from claimlint.config import PYPROJECT
+from claimlint.config import PYPROJECT, quoted
 from claimlint.findings import Finding
 from claimlint.server.outline import Document, gaps
 
@@ -54,14 +53,9 @@ def regapped(document: Document, wanted: Sequence[str]) -> list[types.TextEdit]:
 def suppression(path: Path, code: str, claim: str | None, file: str | None, reason: str) -> str:
     """A `[[suppress]]` entry for a configuration file."""
     name = "tool.claimlint.suppress" if path.name == PYPROJECT else "suppress"
-    lines = [f"[[{name}]]", f"rules = [{_quoted(code)}]"]
+    lines = [f"[[{name}]]", f"rules = [{quoted(code)}]"]
     if claim is not None:
-        lines.append(f"claims = [{_quoted(claim)}]")
+        lines.append(f"claims = [{quoted(claim)}]")
     if file is not None:
-        lines.append(f"paths = [{_quoted(file)}]")
-    return "\n".join([*lines, f"reason = {_quoted(reason)}"]) + "\n"
-
-
-def _quoted(text: str) -> str:
-    """A text as TOML writes it."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+        lines.append(f"paths = [{quoted(file)}]")
+    return "\n".join([*lines, f"reason = {quoted(reason)}"]) + "\n"

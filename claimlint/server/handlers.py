@@ -282,23 +282,11 @@ def _of_finding(server: Server, document: Document, uri: str, finding: Finding) 
                 )
             )
     claim = finding.claim_id
-    if claim and not set("*?") & set(claim):
-        made.append(
-            types.CodeAction(
-                f"{finding.code}: suppress for claim {shown(claim)}, with a reason",
-                kind=kind,
-                diagnostics=diagnostics,
-                edit=server.suppress(uri, finding.code, claim, actions.SAY_WHY),
-            )
-        )
-    made.append(
-        types.CodeAction(
-            f"{finding.code}: suppress in this file, with a reason",
-            kind=kind,
-            diagnostics=diagnostics,
-            edit=server.suppress(uri, finding.code, None, actions.SAY_WHY),
-        )
-    )
+    of_claim = [(f"for claim {shown(claim)}", claim)] if claim and not set("*?") & set(claim) else []
+    for where, of in (*of_claim, ("in this file", None)):
+        title = f"{finding.code}: suppress {where}, with a reason"
+        edit = server.suppress(uri, finding.code, of, actions.SAY_WHY)
+        made.append(types.CodeAction(title, kind=kind, diagnostics=diagnostics, edit=edit))
     title = f"{finding.code}: explain {finding.name}"
     command = types.Command(title, "claimlint.rule", arguments=[finding.code])
     made.append(types.CodeAction(title, kind=kind, diagnostics=diagnostics, command=command))
