@@ -46,6 +46,7 @@ _PROCEDURE = {
 # Tables with one row for each code, whatever its dates.
 _ONE_ROW = ("carc", "claim_filing_indicators", "modifiers", "place_of_service", "procedures", "taxonomies",
             "therapy_thresholds")  # fmt: skip
+_AGAIN = "has a row already; this table has one for each code"
 # What tells one row of a table from the next, where that is not its code.
 KEYS = {
     "ncci_pairs": ["column1", "column2"],
@@ -153,36 +154,33 @@ def read_table(path: Path, like: pl.DataFrame | None = None, keys: Sequence[str]
         for name in set(raw.columns) - set(like.columns):
             near = difflib.get_close_matches(name, like.columns, 1)
             raise CodesetError(f"{path}:1: unknown column {name!r}" + (f"; did you mean {near[0]}?" if near else ""))
-    casts = [pl.col(c).str.to_date("%Y-%m-%d", strict=False) for c in _DATES]
-    casts += [pl.col(c).cast(pl.Int64, strict=False) for c in _INTEGERS if c in raw.columns]
-    casts += [pl.col(c).fill_null("0").replace_strict({"0": False, "1": True}, default=None, return_dtype=pl.Boolean)
-              for c in _FLAGS if c in raw.columns]  # fmt: skip
-    typed = raw.with_columns(casts)
-    wanted = dict.fromkeys(_DATES, "a date such as 2026-01-31")
-    wanted |= dict.fromkeys(_INTEGERS, "a whole number") | dict.fromkeys(_FLAGS, "0 or 1")
-    for column, what in wanted.items():
-        if column in raw.columns:
-            _refuse(path, typed[column].is_null() & raw[column].is_not_null(), raw[column], f"{column} must be {what}")
-    _refuse(path, raw["source"].is_null(), raw["source"], "every row must name its source")
-    for column in key:
-        _refuse(path, raw[column].is_null(), raw[column], f"every row must have a {column}")
-    again = (~raw["code"].is_first_distinct()).arg_true() if path.stem in _ONE_ROW else ()
-    for row in again:
-        raise CodesetError(f"{path}:{row + 2}: {raw['code'][row]} has a row already; this table has one for each code")
+    casts = {c: pl.col(c).str.to_date("%Y-%m-%d", strict=False) for c in _DATES}
+    casts |= {c: pl.col(c).cast(pl.Int64, strict=False) for c in _INTEGERS if c in raw.columns}
+    casts |= {c: pl.when(pl.col(c).is_null() | (pl.col(c) == "0")).then(False).when(pl.col(c) == "1").then(True)
+              for c in _FLAGS if c in raw.columns}  # fmt: skip
+    what = dict.fromkeys(_DATES, "a date such as 2026-01-31")
+    what |= dict.fromkeys(_INTEGERS, "a whole number") | dict.fromkeys(_FLAGS, "0 or 1")
+    faults = [(c, cast.is_null() & pl.col(c).is_not_null(), f"{c} must be {what[c]}") for c, cast in casts.items()]
+    faults += [(c, pl.col(c).is_null(), f"every row must have a {c}") for c in key]
+    faults.append(("source", pl.col("source").is_null(), "every row must name its source"))
+    ends_early = (casts["effective_to"] < casts["effective_from"]).fill_null(False)
+    faults.append(("effective_to", ends_early, "it ends before it begins"))
+    if path.stem in _ONE_ROW:
+        faults.append(("code", ~pl.col("code").is_first_distinct(), _AGAIN))
+    # One query for all of it: this is done for every table at every start.
+    first = [pl.when(bad).then(pl.int_range(pl.len())).min().alias(f" {n}") for n, (_, bad, _) in enumerate(faults)]
+    typed = raw.select(*(casts.get(c, pl.col(c)).alias(c) for c in raw.columns), *first)
+    at = typed.select(pl.col(f" {n}").first() for n in range(len(faults))).row(0)
+    for row, (column, _, why) in zip(at, faults, strict=True):
+        if row is not None:
+            value = raw[column][row] or ""
+            told = f"{value} {why}" if why == _AGAIN else f"{why}, not {value!r}; correct or restore the file"
+            raise CodesetError(f"{path}:{row + 2}: {told}")
     for column in ("pattern", "prefix"):
         for row, text in enumerate(raw[column] if like is not None and column in raw.columns else (), 2):
             if fault := fault_of_pattern(text or ""):
                 raise CodesetError(f"{path}:{row}: the {column} cannot be used: {fault}")
-    ends_early = (typed["effective_to"] < typed["effective_from"]).fill_null(False)
-    _refuse(path, ends_early, raw["effective_to"], "it ends before it begins")
-    return typed
-
-
-def _refuse(path: Path, bad: pl.Series, values: pl.Series, why: str) -> None:
-    """Raise CodesetError for the first row that is bad, if there is one."""
-    row = bad.arg_true()
-    if len(row):
-        raise CodesetError(f"{path}:{row[0] + 2}: {why}, not {values[row[0]] or ''!r}; correct or restore the file")
+    return typed.drop(f" {n}" for n in range(len(faults)))
 
 
 def fault_of_pattern(text: str) -> str:

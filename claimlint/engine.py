@@ -25,6 +25,7 @@ from claimlint.inputs import Progress, read_history, read_registers
 from claimlint.quoting import quoted
 from claimlint.readers import NotClaimRows, NotClaims, Place, Problem, Read, Unreadable, sniff
 from claimlint.readers.slices import Sliced
+from claimlint.readers.spans import series
 from claimlint.rules import all_rules
 from claimlint.shelf import Shelf, in_groups
 from claimlint.sources import CHANGED, Opened, Skipped, Source, SourceProblem, sources, total_size, why
@@ -95,7 +96,7 @@ class _Part:
 
     hits: list[tuple[int, bytes]]
     first: int
-    charges: np.ndarray[Any, Any]
+    charges: pl.Series
     at_risk: np.ndarray[Any, Any]
     risk: Risk
     joint: dict[tuple[str, ...], pl.DataFrame]
@@ -302,7 +303,7 @@ class Run:
             pl.concat(
                 [
                     pl.DataFrame(schema={"charge": pl.Int64, "at_risk": pl.Boolean}),
-                    *(pl.DataFrame({"charge": p.charges, "at_risk": p.at_risk}) for p in parts),
+                    *(pl.DataFrame({"charge": p.charges, "at_risk": series(p.at_risk)}) for p in parts),
                 ]
             ),
             causes.of_run(risks, all_rules()),
@@ -357,7 +358,7 @@ class Run:
         return _Part(
             by_read(evaluation.hits()),
             first,
-            charges["charge"].to_numpy(),
+            charges["charge"],
             is_at_risk,
             evaluation.risk(at_risk, at_risk["row"]),
             joint,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -32,7 +31,7 @@ class Files:
     def add(self, path: Path, pieces: Iterable[bytes], mode: int) -> None:
         """Write one, beside its place. Raises ClaimlintError if it cannot be."""
         with _cannot_write(path):
-            temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+            temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
             self._waiting.append((temporary, path))
             _unfinished.add(temporary)  # before it is there: a signal may come at any moment
             with open(temporary, "xb", opener=_private) as file:

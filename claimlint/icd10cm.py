@@ -14,7 +14,7 @@ DIAGNOSIS = "[A-Z](?:[0-9][0-9A-Z]|[A-HJ-NP-Z][0-9])[0-9A-Z]{0,4}"
 # The ICD-10-CM releases that are shipped: the first day of the last one, and the last day that they speak for.
 _BEGINS, _ENDS = dt.date(2025, 10, 1), dt.date(2026, 9, 30)
 _CHILDREN_SHOWN = 6
-_FEW_CODES = 2000
+_FEW_CODES, _FEW_CATEGORIES = 2000, 50
 
 
 def _shipped(condition: pl.Expr) -> pl.DataFrame:
@@ -31,10 +31,15 @@ def shipped_titles() -> pl.DataFrame:
     return _shipped(pl.lit(True)).select("code", "title")
 
 
-@codeset.kept
-def _excludes1() -> dict[str, dict[str, bool]]:
-    """By the beginning of a code, the beginnings of those that it excludes, both ways, and whether that is sure."""
+@functools.partial(codeset.kept, most=4)
+def _excludes1(categories: tuple[str, ...]) -> dict[str, dict[str, bool]]:
+    """By the beginning of a code, the beginnings of those that it excludes, both ways, and whether that is sure.
+
+    Only what is said of these categories (the first three characters), which are sorted; of all if none is named.
+    """
     pairs = codeset.table("icd10cm_excludes1")
+    if categories:
+        pairs = pairs.filter(pl.any_horizontal(pl.col(c).str.head(3).is_in(categories) for c in ("code", "excludes")))
     result: dict[str, dict[str, bool]] = {}
     for code, other, verify in pairs.select("code", "excludes", "verify").iter_rows():
         result.setdefault(code, {})[other] = not verify
@@ -48,8 +53,10 @@ def excluded(diagnoses: pl.Series, earlier: pl.Series) -> pl.DataFrame:
     Columns: diagnosis_excludes (String, dotted; null for none) and diagnosis_excludes_sure (Boolean: the note is known
     to be as old as the shipped releases).
     """
-    notes = _excludes1()
-    begins = {code: [code[:k] for k in range(3, len(code) + 1) if code[:k] in notes] for code in diagnoses.unique()}
+    codes = diagnoses.unique().to_list()
+    categories = sorted({code[:3] for code in codes})
+    notes = _excludes1(tuple(categories) if len(categories) <= _FEW_CATEGORIES else ())
+    begins = {code: [code[:k] for k in range(3, len(code) + 1) if code[:k] in notes] for code in codes}
     known: dict[tuple[str, tuple[str, ...]], tuple[str | None, bool | None]] = {}
 
     def found(code: str, others: tuple[str, ...]) -> tuple[str | None, bool | None]:
@@ -132,13 +139,14 @@ def _status(wanted: pl.Series) -> pl.DataFrame:
     names = {"code": "diagnosis", "billable": "diagnosis_billable", "effective_from": "diagnosis_from",
              "effective_to": "diagnosis_to", "billable_to": "diagnosis_billable_to",
              "title": "diagnosis_title"}  # fmt: skip
-    found = _dated(pl.col("code").is_in(wanted.implode())).select(pl.col(o).alias(n) for o, n in names.items())
-    children = _children(found.filter(~pl.col("diagnosis_billable"))["diagnosis"])
+    table = _dated(pl.col("code").str.head(3).is_in(wanted.str.head(3).unique().implode()))
+    found = table.filter(pl.col("code").is_in(wanted.implode())).select(pl.col(o).alias(n) for o, n in names.items())
+    children = _children(table, found.filter(~pl.col("diagnosis_billable"))["diagnosis"])
     every = pl.DataFrame({"diagnosis": wanted}, schema={"diagnosis": pl.String})
     joined = every.join(found, on="diagnosis", how="left", maintain_order="left")
     joined = joined.join(children, on="diagnosis", how="left", maintain_order="left")
     vague = found.filter(pl.col("diagnosis_title").str.to_lowercase().str.contains("unspecified", literal=True))
-    joined = joined.join(_specific(vague["diagnosis"]), on="diagnosis", how="left", maintain_order="left")
+    joined = joined.join(_specific(table, vague["diagnosis"]), on="diagnosis", how="left", maintain_order="left")
     known, dotted = pl.col("diagnosis_billable").is_not_null(), _dotted(pl.col("diagnosis"))
     return joined.with_columns(diagnosis_known=known, diagnosis_dotted=dotted)
 
@@ -147,27 +155,31 @@ def _dotted(code: pl.Expr) -> pl.Expr:
     return pl.when(code.str.len_chars() > 3).then(code.str.head(3) + "." + code.str.slice(3)).otherwise(code)
 
 
-def _children(headings: pl.Series) -> pl.DataFrame:
-    """Columns diagnosis and diagnosis_children of headings: the billable codes below each that have not ended."""
+def _children(table: pl.DataFrame, headings: pl.Series) -> pl.DataFrame:
+    """Columns diagnosis and diagnosis_children of headings: the billable codes below each that have not ended.
+
+    `table` has whole categories (the first three characters).
+    """
     category, code = pl.col("diagnosis").str.head(3), pl.col("code")
     wanted = pl.DataFrame({"diagnosis": headings}, schema={"diagnosis": pl.String}).with_columns(category=category)
-    below = _dated(code.str.head(3).is_in(wanted["category"].unique().implode()))
-    below = below.filter(pl.col("billable") & pl.col("effective_to").is_null())
+    below = table.filter(pl.col("billable") & pl.col("effective_to").is_null())
     below = below.select(code, code.str.head(3).alias("category"))
     pairs = wanted.join(below, on="category").filter(code.str.starts_with(pl.col("diagnosis")))
     return _named(pairs, "diagnosis_children")
 
 
-def _specific(vague: pl.Series) -> pl.DataFrame:
-    """Columns diagnosis and diagnosis_specific of codes: those beside each that are neither unspecified nor other."""
+def _specific(table: pl.DataFrame, vague: pl.Series) -> pl.DataFrame:
+    """Columns diagnosis and diagnosis_specific of codes: those beside each that are neither unspecified nor other.
+
+    `table` is as for `_children`.
+    """
     code, title = pl.col("code"), pl.col("title").str.to_lowercase()
     # A seventh character (A, D, S) tells the encounter, not the site: such codes are left alone.
     wanted = pl.DataFrame({"diagnosis": vague}, schema={"diagnosis": pl.String})
     wanted = wanted.filter(pl.col("diagnosis").str.len_chars() < 7)
     wanted = wanted.with_columns(pl.col("diagnosis").str.head(-1).alias("parent"))
-    beside = _dated(code.str.head(-1).is_in(wanted["parent"].unique().implode()))
     says_more = ~title.str.contains(r"unspecified|\bother\b")
-    beside = beside.filter(pl.col("billable") & pl.col("effective_to").is_null() & says_more)
+    beside = table.filter(pl.col("billable") & pl.col("effective_to").is_null() & says_more)
     pairs = wanted.join(beside.select(code, code.str.head(-1).alias("parent")), on="parent")
     return _named(pairs, "diagnosis_specific")
 

@@ -17,7 +17,7 @@ from claimlint.quoting import control as safe
 from claimlint.readers import Place, Problem
 from claimlint.readers.envelope import Fault, Transaction
 from claimlint.readers.locate import Locator
-from claimlint.readers.spans import Cut, Ints, packed
+from claimlint.readers.spans import Cut, Ints, among, packed, series
 
 # The last element that 837P uses in a segment. REF04 is used, REF03 is not.
 _LAST_ELEMENT = {"NM1": 9, "N3": 2, "N4": 7, "DTP": 3, "LX": 1, "SBR": 9, "NTE": 2, "CLM": 20, "PRV": 3, "SV1": 15}
@@ -54,7 +54,7 @@ class Marker:
 def markers(cut: Cut, locator: Locator) -> list[Marker]:
     """The envelope of a cut, in order."""
     found = []
-    for i in np.flatnonzero(np.isin(cut.ids, [packed(s) for s in ENVELOPE])):
+    for i in np.flatnonzero(among(cut.ids, ENVELOPE)):
         at = int(cut.start[i])
         name = cut.one(int(i), 0).upper()
         elements = {n: cut.one(int(i), n) for n in (1, 2, 3, 6, 8, 13)}
@@ -160,7 +160,7 @@ def hierarchy_faults(
             upper: np.maximum.accumulate(np.where(level == upper, at, -1)) for upper in (20, 22)
         }  # the latest provider and subscriber
         expected = np.select([level == 22, level == 23], [above[20], above[22]], -1)
-        named = pl.Series(np.where(expected < 0, 0, expected))
+        named = series(np.where(expected < 0, 0, expected))
         wrong = ((own.gather(named) != parent).to_numpy() | (expected < 0)) & (level > 20)
         wrong &= cut.start[hl] >= told[0]
         numbers = own.cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
@@ -216,7 +216,7 @@ def level_problems(found: Iterable[LevelProblem]) -> Iterator[tuple[int, Problem
 def _is_named(cut: Cut) -> NDArray[np.bool_]:
     """Which segments begin with two or three letters or digits, the first a letter, and nothing more."""
     start, end = cut.element(np.arange(len(cut.ids)), 0)
-    named = np.isin(cut.ids, [packed(name) for name in _SEGMENTS.split()])
+    named = among(cut.ids, _SEGMENTS.split())
     for i in np.flatnonzero(~named):
         named[i] = _NAME.fullmatch(cut.data, int(start[i]), int(end[i])) is not None
     return named
@@ -228,7 +228,7 @@ def _without_npi(cut: Cut, sets: list[Transaction], inside: NDArray[np.bool_]) -
     for each in sets:
         inside[each.first : each.stop] &= not each.version.startswith("004")  # there a tax id may stand
     names = np.flatnonzero((cut.ids == packed("NM1")) & inside)
-    names = names[np.isin(cut.pack(cut.element(names, 1)), [packed(q) for q in _PROVIDERS])]
+    names = names[among(cut.pack(cut.element(names, 1)), _PROVIDERS)]
     qualifier = cut.pack(cut.element(names, 8))
     found: list[int] = names[(qualifier != 0) & (qualifier != packed("XX"))].tolist()
     return found
@@ -239,7 +239,7 @@ def _dates_apart(cut: Cut, inside: NDArray[np.bool_], claim_of: Ints) -> list[in
     dates = np.flatnonzero((cut.ids == packed("DTP")) & inside & (claim_of >= 0))
     dates = dates[cut.pack(cut.element(dates, 1)) == packed("472")]
     at = np.arange(len(cut.ids))
-    in_line = np.maximum.accumulate(np.where(np.isin(cut.ids, [packed("LX"), packed("SV1")]), at, -1)) > claim_of
+    in_line = np.maximum.accumulate(np.where(among(cut.ids, ("LX", "SV1")), at, -1)) > claim_of
     own, lines = dates[~in_line[dates]], dates[in_line[dates]]
     if not len(own):
         return []

@@ -17,6 +17,7 @@ from claimlint.readers import NotClaims, Read, Unreadable
 from claimlint.readers.fields import Dates, build
 from claimlint.readers.places import Locator
 from claimlint.readers.sheet import Bad, Sheet, read_sheet, skipped_note
+from claimlint.readers.spans import series
 
 _PATIENT = ("member_id", "patient_birth_date", "patient_last_name", "patient_first_name")
 
@@ -117,7 +118,7 @@ def _claims(frame: pl.DataFrame) -> pl.DataFrame:
     heads = heads.with_columns(alone).with_columns(pl.col("row").first().over([*keys, "alone"]).alias("at_claim"))
     heads = heads.with_columns((pl.col("at_claim").rank("dense") - 1).cast(pl.Int32).alias("claim_no"))
     by_row = heads.select("claim_no", "at_claim")[run]
-    at = pl.Series("at_line", np.arange(frame.height, dtype=np.int32))
+    at = pl.int_range(frame.height, dtype=pl.Int32, eager=True)
     same = [at.alias(name) for name in ("at_line", "at_provider", "at_subscriber", "at_patient")]
     return frame.with_columns(by_row.get_columns() + same)
 
@@ -128,7 +129,7 @@ def _numbered(frame: pl.DataFrame) -> pl.Series:
     if claim.is_sorted():
         row = np.arange(len(claim))
         first = np.searchsorted(claim.to_numpy(), claim.to_numpy())
-        return pl.Series(row - first + 1)
+        return series(row - first + 1)
     return frame.select(pl.int_range(1, pl.len() + 1).over("claim_no")).to_series()
 
 

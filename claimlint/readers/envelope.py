@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from claimlint.quoting import control as quoted
-from claimlint.readers.spans import Cut, Delimiters, packed
+from claimlint.readers.spans import Cut, Delimiters, among, packed
 
 # What else arrives in a folder of claims, by ST01; for 837 by the implementation guide's number.
 TRANSACTIONS = {
@@ -196,7 +196,7 @@ def transactions(cut: Cut) -> Iterator[Transaction]:
     ids = cut.ids
     opens = np.flatnonzero(ids == packed("ST"))
     groups = np.flatnonzero(ids == packed("GS"))
-    breaks = np.flatnonzero(np.isin(ids, [packed(s) for s in ("ST", "GS", "GE", "ISA", "IEA")]))
+    breaks = np.flatnonzero(among(ids, ("ST", "GS", "GE", "ISA", "IEA")))
     ends = np.flatnonzero(ids == packed("SE"))
     professional, institutional, dental = (np.flatnonzero(ids == packed(s)) for s in ("SV1", "SV2", "SV3"))
     for first in opens:

@@ -6,7 +6,7 @@ import numpy as np
 
 from claimlint.lines import At, Level
 from claimlint.readers.envelope import Transaction
-from claimlint.readers.spans import Cut, Ints, Mask, packed
+from claimlint.readers.spans import Cut, Ints, Mask, among, packed
 
 LEVELS: tuple[Level, ...] = ("provider", "subscriber", "patient", "claim", "line")
 
@@ -47,13 +47,15 @@ class Loops:
             at[marks] = here[marks]
             return np.maximum.accumulate(at) if n else at
 
-        envelope = last(np.isin(ids, [packed(s) for s in ("ISA", "GS", "ST", "SE", "GE", "IEA")]) | ~inside)
+        envelope = last(among(ids, ("ISA", "GS", "ST", "SE", "GE", "IEA")) | ~inside)
         any_hl, claim = last(level20 > 0), last(self.claims)
-        lx = last((ids == packed("LX")) & inside)
+        opens_line = (ids == packed("LX")) & inside
+        lx = last(opens_line)
         # A line opens with LX, or with SV1 where LX was left out or already has its SV1.
         previous = np.concatenate(([-1], self.services[:-1]))
         bare = self.services[(lx[self.services] <= claim[self.services]) | (lx[self.services] < previous)]
-        lines_open = last(np.union1d(np.flatnonzero((ids == packed("LX")) & inside), bare))
+        opens_line[bare] = True
+        lines_open = last(opens_line)
         boundary = np.maximum(envelope, any_hl)
 
         def within(mark: Ints, *resets: Ints) -> Ints:

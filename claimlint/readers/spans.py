@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +37,18 @@ class Delimiters:
 def packed(name: str) -> int:
     """Up to four letters as one number, as `Cut.ids` and `Cut.pack` give them."""
     return int.from_bytes(name.encode().ljust(4, b"\0"), "big")
+
+
+def among(ids: npt.NDArray[np.uint32], names: Iterable[str]) -> Mask:
+    """Which of these are (see `packed`) one of the names."""
+    known = np.array(sorted(map(packed, names)), np.uint32)
+    found: Mask = known[np.minimum(np.searchsorted(known, ids), len(known) - 1)] == ids
+    return found
+
+
+def heads(ordered: Ints) -> Ints:
+    """Where each run of equal numbers, none below 0, begins."""
+    return np.flatnonzero(np.diff(ordered, prepend=-1))
 
 
 class Cut:
@@ -164,8 +178,16 @@ class Cut:
         return self.data[int(start[0]) : int(end[0])].decode("utf-8", "replace")
 
 
+def series(values: npt.NDArray[Any]) -> pl.Series:
+    """The same as a series. Polars asks whether an array is masked, which takes longer to import than to read a few."""
+    return pl.Series(values.tolist()) if 0 < len(values) <= FEW else pl.Series(values)
+
+
 def lists(values: pl.Series, counts: Ints) -> pl.Series:
     """Consecutive values as lists of the given lengths."""
+    if len(values) <= FEW:
+        each = iter(values.to_list())
+        return pl.Series([list(itertools.islice(each, n)) for n in counts.tolist()], dtype=pl.List(values.dtype))
     group = pl.Series(np.repeat(np.arange(len(counts)), counts))
     filled = pl.DataFrame({"group": group, "value": values}).group_by("group", maintain_order=True).agg("value")
     if filled.height == len(counts):

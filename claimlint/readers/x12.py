@@ -28,12 +28,10 @@ from claimlint.readers.conformance import (
 from claimlint.readers.envelope import Fault, Interchange, Transaction, interchanges, oddities, transactions
 from claimlint.readers.locate import Exact, Locator
 from claimlint.readers.loops import LEVELS, Loops, level_of
-from claimlint.readers.spans import FEW, Cut, Delimiters, Ints, lists, packed
+from claimlint.readers.spans import FEW, Cut, Delimiters, Ints, among, heads, lists, packed, series
 
-_DIAGNOSIS = {packed(q): q for q in ("ABK", "ABF", "BK", "BF")}
-_OTHER_HI = [
-    packed(q) for q in ("BP", "BO", "BG", "BBR", "BBQ", "BE", "BH", "BI", "PR", "APR", "BN", "ABN", "BJ", "ABJ")
-]
+_DIAGNOSIS = ("ABK", "ABF", "BK", "BF")
+_OTHER_HI = ("BP", "BO", "BG", "BBR", "BBQ", "BE", "BH", "BI", "PR", "APR", "BN", "ABN", "BJ", "ABJ")
 # A segment that belongs to an entity inside a loop: NM1's qualifier decides whose it is.
 _WHOSE = {"2010AA": "85", "2010BA": "IL", "2010BB": "PR", "2010CA": "QC"}
 _OWNED = [packed(s) for s in ("N3", "N4", "DMG", "REF", "PER")]
@@ -72,7 +70,9 @@ class Extractor:
         loops = self.loops
         services = loops.services[loops.opened["claim"][loops.services] >= 0]
         owners = loops.opened["claim"][services]
-        empty = loops.claims[~np.isin(loops.claims, owners)]
+        bare = np.ones(len(cut.ids), np.bool_)
+        bare[owners] = False
+        empty = loops.claims[bare[loops.claims]]
         # A claim without service lines has a row too, so that it is counted and linted.
         anchors = np.concatenate((services, empty))
         order = np.argsort(anchors, kind="stable")
@@ -88,7 +88,7 @@ class Extractor:
         found = np.flatnonzero(mask)
         if at.qualifiers:
             codes = cut.pack(cut.element(found, 1))
-            found = found[np.isin(codes, [packed(q) for q in at.qualifiers])]
+            found = found[among(codes, at.qualifiers)]
         if packed(at.segment) in _OWNED:
             whose = packed(_WHOSE[at.loop]) if at.loop in _WHOSE else 0
             found = found[loops.entity[found] == whose]
@@ -103,9 +103,9 @@ class Extractor:
             return pl.Series([None], dtype=values.dtype).new_from_index(0, len(wanted))
         at = np.minimum(np.searchsorted(owner, wanted), len(owner) - 1)
         index = np.where(owner[at] == wanted, at, len(values))  # one behind the values there is a null
-        if len(index) <= FEW and values.dtype == pl.String:
+        if len(index) <= FEW:
             few = [*values.to_list(), None]
-            return pl.Series([few[i] for i in index.tolist()], dtype=pl.String)
+            return pl.Series([few[i] for i in index.tolist()], dtype=values.dtype)
         return pl.concat([values, pl.Series([None], dtype=values.dtype)], rechunk=True).gather(pl.Series(index))
 
     def text(self, at: At) -> pl.Series:
@@ -146,20 +146,21 @@ class Extractor:
         owner = claim[segment]
         first = cut.component((starts, ends), 1)
         qualifier = cut.pack(first)
-        is_diagnosis = np.isin(qualifier, list(_DIAGNOSIS))
-        known = is_diagnosis | np.isin(qualifier, _OTHER_HI)
+        is_diagnosis = among(qualifier, _DIAGNOSIS)
+        known = is_diagnosis | among(qualifier, _OTHER_HI)
         alone = cut.components((starts, ends)) < 2
         second_half = np.zeros(len(segment), np.bool_)
         second_half[1:] = (segment[1:] == segment[:-1]) & (alone & known)[:-1] & (alone & ~known)[1:]
         halved = np.roll(second_half, -1)
         malformed = (alone & ~halved | ~known) & ~second_half
-        self.unread, self.split = np.unique(owner[malformed]), np.unique(owner[halved])
+        self.unread, self.split = set(owner[malformed].tolist()), set(owner[halved].tolist())
         keep = is_diagnosis & ~malformed
         kept = owner[keep]
         second = cut.component((starts, ends), 2)
         start, end = (np.where(halved, np.roll(a, -1), b)[keep] for a, b in ((starts, second[0]), (ends, second[1])))
         values = cut.text((start, end))
-        claims, head, counts = np.unique(kept, return_index=True, return_counts=True)
+        head = heads(kept)
+        claims, counts = kept[head], np.diff(head, append=len(kept))
         qualifiers = cut.text((first[0][keep][head], first[1][keep][head]))
         return (
             self._spread("claim", claims, lists(values, counts)),
@@ -173,7 +174,7 @@ class Extractor:
             values = self.codes(at) if column.kind in LIST_KINDS else self.text(at)
             if column.level == "patient" and level_of(at) == "subscriber" and values.null_count() < len(values):
                 # The subscriber is the patient only where no patient loop is open.
-                dependent = pl.Series(self.row_of["patient"] >= 0)
+                dependent = series(self.row_of["patient"] >= 0)
                 values = pl.select(pl.when(~dependent).then(values)).to_series()
             if result is None:
                 result = values
@@ -185,12 +186,13 @@ class Extractor:
     def frame(self) -> pl.DataFrame:
         """The rows, with positions as byte offsets."""
         diagnoses, qualifier = self.diagnoses()
-        series = [diagnoses.alias("diagnoses"), qualifier.alias("diagnosis_qualifier")]
-        series += [self.column(c) for c in COLUMNS if c.x12 and c.name not in ("diagnoses", "diagnosis_qualifier")]
+        columns = [diagnoses.alias("diagnoses"), qualifier.alias("diagnosis_qualifier")]
+        columns += [self.column(c) for c in COLUMNS if c.x12 and c.name not in ("diagnoses", "diagnosis_qualifier")]
         starts = np.append(self.cut.start, -1)  # index -1: no such loop
         positions = {f"at_{level}": starts[self.row_of[level]] for level in LEVELS}
         positions["claim_no"] = np.searchsorted(self.loops.claims, self.row_of["claim"])
-        frame = pl.DataFrame(series).with_columns(pl.Series(k, v, pl.Int64) for k, v in positions.items())
+        columns += [series(v).cast(pl.Int64).alias(k) for k, v in positions.items()]
+        frame = pl.DataFrame(columns)
         return _split_ranges(frame)
 
 
@@ -269,14 +271,14 @@ class _Found:
         if _short_zip(cut, extractor.candidates(_BILLING_TOWN)[1]):
             self.notes[_SHORT_ZIP] = None
         frame = extractor.frame()
-        reasons = dict.fromkeys(extractor.unread.tolist(), _BAD_HI) | dict.fromkeys(
+        reasons = dict.fromkeys(extractor.unread, _BAD_HI) | dict.fromkeys(
             _incomplete(sets[:-1] if goes_on else sets, loops), _CUT_OFF
         )
         for ordinal, (message, hint) in sorted(reasons.items()):
             place, claim_id = locator.segment(int(cut.start[ordinal])), cut.one(ordinal, 1) or None
             self.problems.append(Problem("STR001", message, hint, place, claim_id))
             self.unreadable.append(Unreadable(claim_id, place.line, message))
-        for ordinal in set(extractor.split.tolist()) - set(reasons):
+        for ordinal in extractor.split - set(reasons):
             self.faults.append(Fault("STR001", int(cut.start[ordinal]), *_SPLIT_HI, cut.one(ordinal, 1) or None))
         gone = [int(cut.start[ordinal]) for ordinal in reasons]
         self.frames.append(frame.filter(~pl.col("at_claim").is_in(gone)).with_columns(pl.col("claim_no") + self.claims))
