@@ -27,7 +27,7 @@ from claimlint.readers import NotClaimRows, NotClaims, Place, Problem, Read, Unr
 from claimlint.readers.slices import Sliced
 from claimlint.readers.spans import series
 from claimlint.rules import all_rules
-from claimlint.shelf import Shelf, in_groups
+from claimlint.shelf import Kept, Shelf, in_groups
 from claimlint.sources import CHANGED, Opened, Skipped, Source, SourceProblem, sources, total_size, why
 from claimlint.table import by_line, enrich, moved, numbered, typed
 from claimlint.threads import in_order
@@ -94,7 +94,7 @@ class _Part:
     parts.
     """
 
-    hits: list[tuple[int, bytes]]
+    hits: list[tuple[int, Kept]]
     first: int
     charges: pl.Series
     at_risk: np.ndarray[Any, Any]
@@ -304,7 +304,8 @@ class Run:
                 [
                     pl.DataFrame(schema={"charge": pl.Int64, "at_risk": pl.Boolean}),
                     *(pl.DataFrame({"charge": p.charges, "at_risk": series(p.at_risk)}) for p in parts),
-                ]
+                ],
+                how="vertical_relaxed",
             ),
             causes.of_run(risks, all_rules()),
             causes.breakdowns(risks),
@@ -356,9 +357,9 @@ class Run:
         is_at_risk[at_risk["row"].to_numpy() - first] = True
         present = table.filter(~pl.col("past"))
         return _Part(
-            by_read(evaluation.hits()),
+            self._keep(evaluation.hits()),
             first,
-            charges["charge"],
+            charges["charge"].shrink_dtype(),
             is_at_risk,
             evaluation.risk(at_risk, at_risk["row"]),
             joint,
@@ -370,7 +371,7 @@ class Run:
 
     def _lint_joint(
         self, group: tuple[str, ...], parts: Sequence[_Part], not_checked: Counter[NotChecked], risks: list[Risk]
-    ) -> list[tuple[int, bytes]]:
+    ) -> list[tuple[int, Kept]]:
         """Lint the lines of this group's groups that are in several parts, by the rules that are about them."""
         found = [(n, p.joint[group]) for n, p in enumerate(parts) if group in p.joint]
         frames = [frame.with_columns(pl.lit(n).alias("part")) for n, frame in found if frame.height]
@@ -397,14 +398,18 @@ class Run:
         self._suppressed.update(evaluation.suppressed)
         for record in evaluation.not_checked:
             not_checked.setdefault(record, 0)
-        return by_read(evaluation.hits())
+        return self._keep(evaluation.hits())
+
+    def _keep(self, hits: pl.DataFrame) -> list[tuple[int, Kept]]:
+        found = by_read(hits)
+        return list(zip((n for n, _ in found), self._shelf.keep([each for _, each in found]), strict=True))
 
     def _told(self, name: str, found: Iterable[Finding]) -> tuple[list[Finding], Counter[int]]:
         return self._options.scope.told_of_readers(found, name, self._options.as_of, self._options.rules)
 
-    def _found(self, hits: list[tuple[int, bytes]]) -> Sequence[Finding]:
+    def _found(self, hits: list[tuple[int, Kept]]) -> Sequence[Finding]:
         """Everything found, each at its place, in the order of files, lines and columns."""
-        by_read: dict[int, list[bytes]] = {}
+        by_read: dict[int, list[Kept]] = {}
         for number, each in hits:
             by_read.setdefault(number, []).append(each)
         rules, wanted = all_rules(), {rule.code for rule in self._rules}
@@ -415,9 +420,8 @@ class Run:
             problems = [p for p in (*made.problems, *repeated.get(number, ())) if p.code in wanted]
             result, suppressed = self._told(name, of_reader(name, problems, rules))
             if mine := by_read.pop(number, None):
-                result += located(
-                    (row for each in mine for row in unpacked(each)), name, made, rules, show_phi=self._options.show_phi
-                )
+                rows = (row for each in mine for row in unpacked(self._shelf.kept(each)))
+                result += located(rows, name, made, rules, show_phi=self._options.show_phi)
             return sorted(result, key=order), suppressed
 
         result = Findings()

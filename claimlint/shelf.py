@@ -12,7 +12,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterable, Sequence
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -24,6 +24,9 @@ MEMORY_LINES = 60_000  # up to so many there is one part, in memory
 _SMALL, _MANY = 100, 200  # lines of a small frame, and how many of them are put together into one
 _PART_BITS = 9  # of the number of a part: there are at most 512
 _BYTES_PER_LINE = 200  # of a claim file; only for how many parts there are to be
+
+
+Kept: TypeAlias = bytes | tuple[int, int]  # what is kept, or where (offset and length) on the disk
 
 
 class CannotShelve(ClaimlintError):
@@ -134,6 +137,24 @@ class Shelf:
             ) from None
         return at, len(data)
 
+    def keep(self, pieces: Sequence[bytes]) -> list[Kept]:
+        """Keep bytes until the run ends, beside the lines: on the disk where those are."""
+        if self._file is None:
+            return list(pieces)
+        at, _ = self._append(b"".join(pieces))
+        begins = itertools.accumulate(map(len, pieces), initial=at)
+        return [(begin, len(piece)) for begin, piece in zip(begins, pieces, strict=False)]
+
+    def kept(self, what: Kept) -> bytes:
+        """The bytes that were kept."""
+        return what if isinstance(what, bytes) else self._read(*what)
+
+    def _read(self, at: int, length: int) -> bytes:
+        assert self._file is not None
+        with self._lock:
+            self._file.seek(at)
+            return self._file.read(length)
+
     def part(self, number: int) -> pl.DataFrame:
         """The lines of a part. Each part can be taken once."""
         if self._file is None:
@@ -145,10 +166,7 @@ class Shelf:
         for each in sorted(self._index):
             at, length, size = self._index[each][number]
             if length:
-                with self._lock:
-                    self._file.seek(at)
-                    packed = self._file.read(length)
-                plain = pa.decompress(packed, size, "lz4")
+                plain = pa.decompress(self._read(at, length), size, "lz4")
                 found.append(pa.ipc.read_record_batch(plain, self._schema))
         frame = pl.from_arrow(pa.Table.from_batches(found, self._schema), rechunk=True)
         assert isinstance(frame, pl.DataFrame)
