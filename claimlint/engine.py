@@ -22,6 +22,7 @@ from claimlint.hits import file_finding, located, of_reader, packed, repeated_in
 from claimlint.inputs import CannotRun as CannotRun
 from claimlint.inputs import Options as Options
 from claimlint.inputs import Progress, read_history, read_registers
+from claimlint.memory import give_back
 from claimlint.quoting import quoted
 from claimlint.readers import NotClaimRows, NotClaims, Place, Problem, Read, Unreadable, sniff
 from claimlint.readers.slices import Sliced
@@ -197,18 +198,19 @@ class Run:
 
     def _units(self, found: Iterable[Opened]) -> Iterator[_Unit]:
         """What is to be read at a time: a file, or a slice of a large one."""
-        size = 0
+        size = markup = 0
         for opened in found:
             sliced: Sliced | None = None
             if isinstance(opened, Source):
                 size += opened.size
-                self._shelf.expected_bytes = max(size, self._shelf.expected_bytes)
                 if opened.is_large:
                     with suppress(OSError):  # it is met again, and told, when the file is read
                         options = self._options
                         sliced = sniff.sliced(
                             opened.read_at, opened.size, options.headings(opened.name), options.input_format
                         )
+                markup += sliced.markup if sliced else 0
+                self._shelf.expected_bytes = max(size, self._options.expected_bytes) - markup
             count = len(sliced.lengths) if sliced else 1
             for index in range(count):
                 yield _Unit(opened, self._count, sliced, index, index == count - 1)
@@ -277,6 +279,8 @@ class Run:
         parts: list[_Part] = []
         self._payers = self._options.scope.payers(self._reads)
         self._shelf.settle()
+        if self._shelf.parts > 1:
+            give_back()
         for part in in_order(self._lint, range(self._shelf.parts if self._reads else 0)):
             parts.append(part)
             self._progress(_READING, _LINTING, len(parts) / self._shelf.parts)

@@ -7,6 +7,7 @@ phone numbers are longer than codes; so the forms here take in codes that are mi
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -93,6 +94,7 @@ def procedure() -> Form:
     return CODE._replace(also=f"(?i){codeset.local_code_pattern()}")
 
 
+@functools.lru_cache(1 << 14)
 def has_form(text: str, form: Form) -> bool:
     """Whether all of a text has a form; one of blanks has any."""
     text = text.strip()

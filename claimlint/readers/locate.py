@@ -61,6 +61,9 @@ _OPEN_REFERENCES = {"G1", "9F", "F8", "6R", "D9", "EA", "EI", "G2", "0B", "1G", 
 _PROVIDERS = {"85", "87", "82", "DN", "DK", "DQ", "77", "P3", "PR", "40", "41", "DD", "QB", "PE"}
 
 
+_ID = re.compile("[A-Z][A-Z0-9]{1,2}")
+
+
 @dataclass(frozen=True)
 class Segment:
     """One segment: byte offset and its elements."""
@@ -68,11 +71,11 @@ class Segment:
     offset: int
     elements: list[bytes]
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
         """The segment id, upper case; of what is no segment, where anything may stand, none."""
         name = self.elements[0].decode("ascii", "replace").strip().upper()
-        return name if re.fullmatch("[A-Z][A-Z0-9]{1,2}", name) else ""
+        return name if _ID.fullmatch(name) else ""
 
     def text(self, element: int) -> str:
         """One element, empty where there is none."""
@@ -287,7 +290,7 @@ def _hidden(segment: Segment, joint: bytes) -> dict[int, set[int]]:
     Where an element has not the form of what stands in its place, a terminator may be lost: all after it are hidden.
     """
     every = range(1, len(segment.elements))
-    if not re.fullmatch(r"[A-Z][A-Z0-9]{1,2}", segment.id):
+    if not segment.id:
         return {0: {0}, **{k: {0} for k in every}}
     if segment.id == "ISA":  # its elements have their lengths, so it is known whether each is in its place
         return {} if tuple(map(len, segment.elements)) == _ISA_LENGTHS else {k: {0} for k in every}

@@ -15,9 +15,10 @@ LONGEST = 16 * SLICE  # without a place at which it could be cut: then the file 
 
 
 class Sliced(ABC):
-    """A large file and how it is cut. `lengths`: the bytes of each slice."""
+    """A large file and how it is cut. `lengths`: the bytes of each slice; `markup`: those that are no claims' own."""
 
     lengths: Sequence[int]
+    markup: int = 0
 
     @abstractmethod
     def _read(self, number: int) -> tuple[Read, Callable[[], Locate]]:

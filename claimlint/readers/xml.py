@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +22,15 @@ from lxml import etree
 from claimlint.readers import NotClaims, shown
 from claimlint.readers import text as decoding
 from claimlint.readers.spans import Delimiters
+from claimlint.threads import in_order
 
 DELIMITERS = Delimiters(ord("\t"), 0x1F, ord("\n"))  # of the segments that a document gives
 DIALECTS = Path(__file__).with_name("dialects")
 _HELP = "docs/xml-dialects.md"
 _NEVER = ("resolve_entities", "load_dtd", "dtd_validation", "huge_tree", "remove_comments", "collect_ids")
 _SAFE: dict[str, Any] = {"no_network": True, **dict.fromkeys(_NEVER, False)}
-PIECE, _ROUND = 1 << 16, 1 << 22  # bytes parsed at a time, and transformed at a time
+PIECE, _ROUND = 1 << 16, 1 << 20  # bytes parsed at a time, and transformed at a time
+_LONGEST = 1 << 22  # bytes of a segment
 _CL, _XSL = "{urn:claimlint:dialect}", "{http://www.w3.org/1999/XSL/Transform}"
 # Encodings that are believed where they are declared; anything else is told by the bytes.
 ONE_BYTE = re.compile(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"'](iso-8859-1?\d|latin-?1|windows-125\d|cp125\d)[\"']", re.I)
@@ -223,8 +225,15 @@ class Places:
             begin, end = (int(self._newlines[min(k, len(self._newlines) - 1)]) for k in (number, number + 1))
             tag = dialect.tag.replace("SEG", re.escape(segment)).encode()
             pattern = rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|(<(?:[\w.-]+:)?(?:" + tag + rb")(?=[\s/>])[^<>]*>)"
-            matches = re.compile(pattern, re.S).finditer(self.text, max(0, begin - 4096), end)
-            found = [m.span(1) for m in matches if m[1]]
+            tags, before = re.compile(pattern, re.S), max(0, begin - 4096)
+            first = max(begin, 0)
+            # A line that begins between tags, with no comment near, is looked at alone: it mostly has them.
+            between = self.text.rfind(b"<", before, first) <= self.text.rfind(b">", before, first)
+            found = []
+            if between and self.text.rfind(b"<!", before, first) < 0:
+                found = [m.span(1) for m in tags.finditer(self.text, first, end) if m[1]]
+            if not found:
+                found = [m.span(1) for m in tags.finditer(self.text, before, end) if m[1]]
             self._tags[line, segment] = [t for t in found if t[1] > begin + 1] or found[-1:]
         return self._tags[line, segment]
 
@@ -249,9 +258,10 @@ def parsable(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class Stream:
-    """A document being parsed: what is complete is transformed and dropped after each round, so memory is bounded.
+    """A document being parsed: what is complete is taken out of it and transformed, so memory is bounded.
 
-    The segments of each round are given to `take`, laid out, with their lines.
+    Several rounds are transformed at once. The segments of each are given to `take`, laid out, with their lines, in the
+    order of the document.
     """
 
     def __init__(self, dialect: Dialect, root_tag: str, take: Callable[[bytes, Lines], object]) -> None:
@@ -259,36 +269,45 @@ class Stream:
         self.parser: Any = etree.XMLPullParser(("start", "end"), tag=root_tag, **_SAFE)
         self.root: etree._Element | None = None
         self.closed = False
-        self.unfinished: etree._Element | None = None
+        self.error: tuple[int, str] | None = None
+        self._unfinished: tuple[etree._Element | None, int] = None, 0  # and bytes for which it has been so
 
     def read(self, pieces: Iterable[bytes]) -> tuple[int, str] | None:
         """Read all; the line and message of the error that stopped it, if one did."""
-        pending, error = 0, None
+        for text, lines in in_order(self._transformed, self._rounds(pieces)):
+            self.take(text, lines)
+        return self.error
+
+    def _rounds(self, pieces: Iterable[bytes]) -> Iterator[tuple[etree._Element, bool]]:
+        """Trees of whole segments; and the rest, with whether its last segment is not whole."""
+        pending = 0
         try:
             for piece in pieces:
                 self.parser.feed(piece)
                 pending += len(piece)
                 if pending >= _ROUND:
-                    before, pending = self.unfinished, 0
-                    self._take()
-                    if before is not None and before is self.unfinished:
-                        raise NotClaims(f"line {before.sourceline}: a segment of over {_ROUND >> 20} MB; refused")
+                    path = self._open(pending)
+                    if len(path) > 1:
+                        yield _taken_out(path), False
+                    pending = 0
             self.parser.close()
         except etree.XMLSyntaxError as fault:
             line, code = fault.lineno or 1, getattr(fault, "code", 0)
             if code in (45, 110, 114):
                 why = "deeper than 256 elements, or a text or tag of over 10 MB"
                 raise NotClaims(f"line {line}: XML refused: {why}") from None
-            error = line, _FAULTS.get(code, f"it is not well-formed XML (libxml2 error {code})")
-        self._take(last=True)
-        return error
+            self.error = line, _FAULTS.get(code, f"it is not well-formed XML (libxml2 error {code})")
+        self._open(0)
+        if self.root is not None:
+            yield self.root, self._unfinished[0] is not None and not self.closed
 
-    def _take(self, last: bool = False) -> None:
+    def _open(self, more: int) -> list[etree._Element]:
+        """What is still open, the root first, up to a segment; `more` bytes were parsed. Raises NotClaims."""
         for event, element in self.parser.read_events():
             self.root = element if self.root is None else self.root
             self.closed |= event == "end" and element is self.root
         if self.root is None:
-            return
+            return []
         # Whatever is still open is a last child, so a segment that is not complete can only be on this path.
         path = [self.root]
         while not (found := self.dialect.is_segment(path[-1])):
@@ -296,11 +315,33 @@ class Stream:
             if child is None:
                 break
             path.append(child)
-        self.unfinished = path[-1] if found and not (last and self.closed) else None
-        out = self.dialect.transform(self.root)
-        self.take(*_lay_out(out[: out.rfind(b"\n", 0, -1) + 1] if self.unfinished is not None else out))
-        for parent, kept in itertools.pairwise(path):
-            del parent[: parent.index(kept)]
+        segment = path[-1] if found else None
+        before, size = self._unfinished
+        self._unfinished = segment, size + more if segment is not None and segment is before else 0
+        if segment is not None and self._unfinished[1] >= _LONGEST:
+            raise NotClaims(f"line {segment.sourceline}: a segment of over {_LONGEST >> 20} MB; refused")
+        return path
+
+    def _transformed(self, each: tuple[etree._Element, bool]) -> tuple[bytes, Lines]:
+        tree, cut = each
+        out = self.dialect.transform(tree)
+        return _lay_out(out[: out.rfind(b"\n", 0, -1) + 1] if cut else out)
+
+
+def _taken_out(path: list[etree._Element]) -> etree._Element:
+    """What stands before a path of elements, each the parent of the next, taken out into a tree of its own."""
+
+    def alike(element: etree._Element) -> etree._Element:
+        attributes: Any = element.attrib
+        return etree.Element(element.tag, dict(attributes), cast(Any, element.nsmap))
+
+    root = own = alike(path[0])
+    for parent, kept in itertools.pairwise(path):
+        own.extend(list(parent)[: parent.index(kept)])
+        if kept is not path[-1]:
+            own.append(alike(kept))
+            own = own[-1]
+    return root
 
 
 def segments(data: bytes) -> Segments:

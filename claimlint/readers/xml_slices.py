@@ -16,6 +16,7 @@ from typing import IO
 
 import numpy as np
 
+from claimlint.memory import give_back
 from claimlint.readers import Locate, NotClaims, Read, x12, xml
 from claimlint.readers.locate import Exact
 from claimlint.readers.slices import ReadAt, is_plain
@@ -117,6 +118,7 @@ class SlicedXml(SlicedX12):
         self._document, self._dialect, self._lines = document, dialect, lines
         self._file = file
         self.lengths = [length * document.size // file.size for length in self.lengths]
+        self.markup = max(document.size - file.size, 0)
 
     def _read(self, number: int) -> tuple[Read, Callable[[], Locate]]:
         part = self._stretches[number].read(self._read_at)
@@ -176,6 +178,7 @@ def sliced(read_at: ReadAt, size: int) -> SlicedXml | None:
     with contextlib.suppress(_NotPlain, NotClaims):  # it is told when the file is read
         dialect, root = xml.known(read_at(_HEAD, 0))
         if xml.Stream(dialect, root, take).read(xml.parsable(document.pieces())) is None:
+            give_back()
             segments = Source("", file=file)
             if cut := stretches(segments.read_at, segments.size, b"\n", b"\t"):
                 return SlicedXml(document, dialect, segments, np.concatenate(lines), cut)
