@@ -434,8 +434,8 @@ class Run:
             result.add(own)
             self._suppressed.update(suppressed)
         in_files = sorted(self._reads, key=lambda n: (self._reads[n][0], n))
-        # Several threads place findings; what they set aside is counted here, by one.
-        for placed, (findings, suppressed) in enumerate(in_order(found, in_files), 1):
+        # All of it is Python's, of which one thread does as much as two.
+        for placed, (findings, suppressed) in enumerate(map(found, in_files), 1):
             result.add(findings)
             self._suppressed.update(suppressed)
             self._progress(_LINTING, 1, placed / len(self._reads))

@@ -19,7 +19,7 @@ import polars as pl
 
 from claimlint import ClaimlintError
 
-PART_LINES = 20_000  # service lines of a part, about
+PART_LINES = 25_000  # service lines of a part, about
 MEMORY_LINES = 60_000  # up to so many there is one part, in memory
 _SMALL, _MANY = 100, 200  # lines of a small frame, and how many of them are put together into one
 _PART_BITS = 9  # of the number of a part: there are at most 512
@@ -47,7 +47,7 @@ class Shelf:
         self._lines = 0
         # It has no name, so whatever happens to the run, nothing of a patient stays on the disk.
         self._file: IO[bytes] | None = None
-        self._index: dict[int, list[tuple[int, int, int]]] = {}  # offset, length and unpacked length, by part
+        self._index: dict[int, np.ndarray[Any, Any]] = {}  # offset, length and unpacked length, by part
         self._schema: Any = None
         # Every group of every part as one number: the group's, with the part's in its last bits.
         self._seen: dict[tuple[str, ...], list[np.ndarray[Any, Any]]] = {group: [] for group in groups}
@@ -119,7 +119,7 @@ class Shelf:
                 index.append((0, 0, 0))
         with self._lock:
             self._schema = table.schema
-            self._index[number] = index
+            self._index[number] = np.array(index, np.int64)
             for group, numbers in seen.items():
                 self._seen[group].append(numbers.to_numpy())
 
@@ -164,7 +164,7 @@ class Shelf:
 
         found = []
         for each in sorted(self._index):
-            at, length, size = self._index[each][number]
+            at, length, size = self._index[each][number].tolist()
             if length:
                 plain = pa.decompress(self._read(at, length), size, "lz4")
                 found.append(pa.ipc.read_record_batch(plain, self._schema))
