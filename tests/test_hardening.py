@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import gzip
 import html
 import io
@@ -748,3 +749,33 @@ def test_a_browser_runs_nothing_and_asks_for_nothing(hostile: Path) -> None:
         browser.close()
     assert {url for url in asked if not url.startswith("data:")} == {address}
     assert said == []
+
+
+# Claims in a crowd
+
+
+CROWDS = {
+    "one claim, a code of its own on each line": ("A1", "{n:05d}", "2026-01-26"),
+    "add-on codes and heat in one claim": ("A1", "{code}", "2026-01-26"),
+    "a claim for each line of a day": ("A{n}", "{code}", "2026-01-26"),
+    "a day for each line": ("A{n}", "{code}", "{day}"),
+    "the same claim time and again": ("A1", "97110", "2026-01-26"),
+}
+
+
+@pytest.mark.parametrize("kind", CROWDS)
+def test_a_crowd_of_lines_of_a_few_patients_takes_no_more_memory_than_others(kind: str, tmp_path: Path) -> None:
+    claim, code, day = CROWDS[kind]
+    rows, known = 40_000, ("97546", "97130", "97010", "97012", "97110", "97140")
+    with (tmp_path / "crowd.csv").open("w") as file:
+        file.write(
+            "claim_id,member_id,payer_name,claim_filing_indicator,service_date,procedure,units,charge,diagnoses\n"
+        )
+        for n in range(rows):
+            of = {"n": n, "code": known[n % len(known)], "day": dt.date(2020, 1, 1) + dt.timedelta(n % 2000)}
+            claim_id, procedure, on = (each.format(**of) for each in (claim, code, day))
+            file.write(f"{claim_id},1EG4TE5MK7{n % 4},Medicare,MB,{on},{procedure},1,50.00,M51.16\n")
+    ran = check(tmp_path / "crowd.csv", "--output-format", "json")
+    assert ran.status == 1
+    summary = json.loads(ran.out)["summary"]
+    assert (summary["service_lines"], summary["claims_unreadable"]) == (rows, 0)

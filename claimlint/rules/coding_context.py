@@ -169,7 +169,10 @@ def add_on_code_without_primary() -> Finds:
         procedure=97110
     """
     primary = pl.col("addon_of")
-    billed = pl.col("procedure").implode().over("session_key", mapping_strategy="join")
+    added_to = {code for codes in codeset.table("procedures")["addon_of"].drop_nulls() for code in codes.split()}
+    # Each once, and no others: every line of the day has the list, and a day may have thousands of lines.
+    wanted = pl.when(pl.col("procedure").is_in(sorted(added_to))).then("procedure")
+    billed = wanted.drop_nulls().unique().implode().over("session_key", mapping_strategy="join")
     has = primary.list.set_intersection(billed).list.len() > 0
     return Finds((primary.list.len() > 0) & ~has.fill_null(False))
 
@@ -256,7 +259,7 @@ def no_skilled_service_on_date() -> Finds:
         procedure=97012 units=1
     """
     passive = pl.col("procedure_kind").is_in(_PASSIVE_KINDS).fill_null(False)
-    listed = pl.col("procedure").drop_nulls().unique(maintain_order=True).implode()
+    listed = pl.when(passive).then("procedure").drop_nulls().unique(maintain_order=True).implode()
     procedures = listed.over("session_key", mapping_strategy="join")
     elsewhere = is_decompression_session() | on_session(payer_is("medicare") & is_chiropractors())
     return Finds(passive & ~on_session(~passive) & ~elsewhere, values={"procedures": procedures})
