@@ -34,8 +34,9 @@ import pytest
 from lxml import etree
 from playwright.sync_api import Dialog, sync_playwright
 
-from claimlint import reports
-from claimlint.engine import Options
+from claimlint import engine, reports
+from claimlint.engine import CannotRun, Options
+from claimlint.readers import xml
 from claimlint.state import State
 from claimlint.write import xml_text
 from tests.test_cli import SAMPLES, claimlint
@@ -224,6 +225,25 @@ def test_nothing_in_a_document_is_followed(inside: str, tmp_path: Path, listener
     assert ran.status in (0, 1)
     assert json.loads(ran.out)["summary"]["claims_read"] == 2
     assert SECRET not in ran.said
+
+
+WRITES = """<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform"
+    xmlns:exsl="http://exslt.org/common" xmlns:cl="urn:claimlint:dialect" extension-element-prefixes="exsl"
+    cl:detect="/claims" cl:tag="segment">
+  <xsl:output method="text"/>
+  <xsl:template match="/"><exsl:document href="{path}" method="text">{secret}</exsl:document></xsl:template>
+</xsl:stylesheet>"""
+
+
+def test_a_dialect_of_a_users_own_writes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written, dialects = tmp_path / "written", tmp_path / "dialects"
+    dialects.mkdir()
+    (dialects / "own.xsl").write_text(WRITES.format(path=written, secret=SECRET))
+    (tmp_path / "in.xml").write_text("<claims><segment id='CLM'><e>A</e></segment></claims>")
+    monkeypatch.setattr(xml, "DIALECTS", dialects)
+    with pytest.raises(CannotRun, match=r"in\.xml: the XML dialect own failed"):
+        engine.check([str(tmp_path / "in.xml")], Options())
+    assert not written.exists()
 
 
 def _pieces(begin: str, piece: str, count: int, end: str) -> Iterator[bytes]:
