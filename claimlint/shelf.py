@@ -91,6 +91,8 @@ class Shelf:
                 return
         for number, frame in waiting:
             self._write(number, frame)
+        for group in self.groups:  # now, when little else is in memory: of many lines it takes some
+            self._spanning[group] = _in_several(self._seen.pop(group))
 
     def take_back(self, numbers: Iterable[int]) -> None:
         """Forget the lines of these reads."""
@@ -176,19 +178,22 @@ class Shelf:
         return frame.sort("file_no", maintain_order=True) if self._mixed else frame
 
     def spanning(self, group: tuple[str, ...]) -> pl.Series:
-        """The groups (see `in_groups`) that have lines in several parts; asked for once all lines are there."""
-        with self._lock:
-            if group not in self._spanning:
-                seen = np.concatenate(self._seen.pop(group))
-                seen.sort()
-                groups = seen[np.diff(seen, prepend=np.uint64(0)) > 0] >> _PART_BITS
-                self._spanning[group] = pl.Series(np.unique(groups[1:][groups[1:] == groups[:-1]]))
-            return self._spanning[group]
+        """The groups (see `in_groups`) that have lines in several parts; known once all lines are there (`settle`)."""
+        return self._spanning[group]
 
     def close(self) -> None:
         """Take what was written away."""
         if self._file is not None:
             self._file.close()
+
+
+def _in_several(seen: list[np.ndarray[Any, Any]]) -> pl.Series:
+    """The groups that were seen in several parts."""
+    each = np.concatenate(seen)
+    seen.clear()
+    each.sort()
+    groups = each[np.diff(each, prepend=np.uint64(0)) > 0] >> _PART_BITS
+    return pl.Series(np.unique(groups[1:][groups[1:] == groups[:-1]]))
 
 
 def in_groups(group: tuple[str, ...], groups: pl.Series) -> pl.Expr:
