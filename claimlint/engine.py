@@ -137,6 +137,7 @@ class Run:
         self._claims = 0
         self._history_notes: list[str] = []
         self._reads: dict[int, tuple[str, Read]] = {}  # by the `file_no` of their lines
+        self._columns: dict[frozenset[str], frozenset[str]] = {}
         self._past = self._count = 0
         self._rules = options.chosen()
         self._suppressed: Counter[int] = Counter()  # by the number of the suppression
@@ -260,6 +261,7 @@ class Run:
 
     def _take(self, name: str, number: int, made: Read) -> None:
         self.files[name] = None
+        made.columns = self._columns.setdefault(made.columns, made.columns)  # those of thousands of files are alike
         self._reads[number] = name, made
         self._claims += made.claims
         self._notes.update(dict.fromkeys(f"{name}: {note}" for note in made.notes))
