@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ os.environ["CLAIMLINT_DATA"] = os.devnull  # a folder without imports, for this 
 settings.register_profile("few", max_examples=20, deadline=None, derandomize=True)
 settings.register_profile("long", max_examples=1000, deadline=None)
 settings.load_profile("few")
+if os.name != "nt":  # where the tests are run without a terminal it may be ignored, and what they start would too
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
