@@ -30,6 +30,7 @@ class Form(NamedTuple):
     also: str = "$^"  # nothing
 
 
+_SHORT = 32  # characters of a value
 # One or two letters; or digits, between which and after which no more than two letters stand.
 CODE = Form(r"(?i)[A-Z]{1,2}|(?:[A-Z]{0,2}[0-9])+[A-Z]{0,2}(?:\.[A-Z0-9]{1,4})?(?:E\+?[0-9]+)?", 7)
 _DIAGNOSIS = Form(r"(?i)[A-Z][0-9O][A-Z0-9]{0,5}(?:\.[A-Z0-9]{1,4})?|[0-9EV][0-9]{1,4}(?:\.[0-9]{0,2})?|[A-Z]{1,2}", 8)
@@ -94,9 +95,14 @@ def procedure() -> Form:
     return CODE._replace(also=f"(?i){codeset.local_code_pattern()}")
 
 
-@functools.lru_cache(1 << 14)
 def has_form(text: str, form: Form) -> bool:
     """Whether all of a text has a form; one of blanks has any."""
+    return _has_form(text, form) if len(text) <= _SHORT else _has_form.__wrapped__(text, form)
+
+
+@functools.lru_cache(1 << 14)
+def _has_form(text: str, form: Form) -> bool:
+    """See `has_form`. Short values come again and again; long ones would be held for nothing."""
     text = text.strip()
     if not text or (len(text) <= form.most and re.fullmatch(form.pattern, text)):
         return True

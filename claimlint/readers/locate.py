@@ -28,7 +28,7 @@ _STOPS = {
 }
 _WHOSE = {"2010AA": "85", "2010BA": "IL", "2010BB": "PR", "2010CA": "QC"}
 _OWNED = {"N3", "N4", "DMG", "REF", "PER"}
-_DIAGNOSIS = {"ABK", "ABF", "BK", "BF"}
+DIAGNOSIS = {"ABK", "ABF", "BK", "BF"}
 # Elements that name or number a person: in an excerpt they are hidden, and what follows them too, but in SBR.
 # NM1 depends on whose it is.
 _END = 1 << 10
@@ -213,7 +213,7 @@ class Locator:
                 return segment, at.element, component
             for element in range(1, len(segment.elements)):
                 parts = segment.elements[element].split(self._component(segment.offset))
-                if parts[0].decode("ascii", "replace").upper() in _DIAGNOSIS:
+                if parts[0].decode("ascii", "replace").upper() in DIAGNOSIS:
                     if left <= 0 and index >= 0 and len(parts) == 1:  # the code was made an element of its own
                         return segment, element + 1, 0
                     if left <= 0:

@@ -26,11 +26,10 @@ from claimlint.readers.conformance import (
     markers,
 )
 from claimlint.readers.envelope import Fault, Interchange, Transaction, interchanges, oddities, transactions
-from claimlint.readers.locate import Exact, Locator
+from claimlint.readers.locate import DIAGNOSIS, Exact, Locator
 from claimlint.readers.loops import LEVELS, Loops, level_of
 from claimlint.readers.spans import FEW, Cut, Delimiters, Ints, among, heads, lists, packed, series
 
-_DIAGNOSIS = ("ABK", "ABF", "BK", "BF")
 _OTHER_HI = ("BP", "BO", "BG", "BBR", "BBQ", "BE", "BH", "BI", "PR", "APR", "BN", "ABN", "BJ", "ABJ")
 # A segment that belongs to an entity inside a loop: NM1's qualifier decides whose it is.
 _WHOSE = {"2010AA": "85", "2010BA": "IL", "2010BB": "PR", "2010CA": "QC"}
@@ -146,7 +145,7 @@ class Extractor:
         owner = claim[segment]
         first = cut.component((starts, ends), 1)
         qualifier = cut.pack(first)
-        is_diagnosis = among(qualifier, _DIAGNOSIS)
+        is_diagnosis = among(qualifier, DIAGNOSIS)
         known = is_diagnosis | among(qualifier, _OTHER_HI)
         alone = cut.components((starts, ends)) < 2
         second_half = np.zeros(len(segment), np.bool_)
