@@ -305,9 +305,7 @@ def test_nothing_is_left_on_the_disk_by_a_run_that_is_killed(tmp_path: Path) -> 
     if files.parent.parent.is_dir():  # Linux shows which files are held
         assert held, "the lines were not put on the disk at all"
     assert list((tmp_path / "temp").iterdir()) == []
-    assert seen <= {b"", b"blat"}, (
-        "something of a claim was in a file with a name"
-    )  # "blat": what `tempfile` tries with
+    assert seen <= {b"", b"blat"}, "a file with a name held something"  # `tempfile` writes "blat" to try a folder
     assert sorted(each.name for each in tmp_path.iterdir()) == ["large.837", "temp"]
 
 
