@@ -287,13 +287,13 @@ def test_nothing_is_left_on_the_disk_by_a_run_that_is_killed(tmp_path: Path) -> 
     )
     large.write_text(head + claim * 25_000 + tail)
     command = [sys.executable, "-m", "claimlint", "check", str(large), "-o", str(tmp_path / "report.json")]
-    seen: set[bytes] = set()  # what was in a file that had a name
+    seen: set[tuple[str, bytes]] = set()  # files that had a name
     held = False
     with subprocess.Popen(command, env={**os.environ, "TMPDIR": str(tmp_path / "temp")}) as process:
         for _ in range(1200):
             for each in (tmp_path / "temp").iterdir():
                 with contextlib.suppress(FileNotFoundError):
-                    seen.add(each.read_bytes())
+                    seen.add((each.name, each.read_bytes()))
             files = Path(f"/proc/{process.pid}/fd")
             # "(deleted)" is a file without a name; `tempfile` first looks for a folder it may write to, by one with a
             # name, and a run that is killed at that very moment leaves that.
@@ -305,7 +305,8 @@ def test_nothing_is_left_on_the_disk_by_a_run_that_is_killed(tmp_path: Path) -> 
     if files.parent.parent.is_dir():  # Linux shows which files are held
         assert held, "the lines were not put on the disk at all"
     assert list((tmp_path / "temp").iterdir()) == []
-    assert seen <= {b"", b"blat"}, "a file with a name held something"  # `tempfile` writes "blat" to try a folder
+    assert not [name for name, _ in seen if name.startswith("claimlint-")], "the lines were in a file with a name"
+    assert {data for _, data in seen} <= {b"", b"blat"}  # `tempfile` writes "blat" to try a folder
     assert sorted(each.name for each in tmp_path.iterdir()) == ["large.837", "temp"]
 
 
