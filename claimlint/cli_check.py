@@ -115,6 +115,9 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
 
     Exit status: 0 nothing at or above --fail-on, 1 findings (or, with --diff, corrections), 2 could not run.
     """
+    from claimlint import codeset
+
+    codeset.read_ahead()
     from claimlint import engine
     from claimlint.manifest import Inputs
     from claimlint.sources import total_size
@@ -182,6 +185,9 @@ def _writable(paths: Sequence[str], options: dict[str, Any]) -> None:
 
 def _with_baseline(report: Report, options: dict[str, Any], told: EngineOptions, files: Files) -> Report:
     """The report without what is known; the baselines that were asked for are added to the files."""
+    path: Path | None = options["baseline"]
+    if not path and not options["write_baseline"]:
+        return report
     from claimlint import baseline
     from claimlint.rules import all_rules
 
@@ -190,7 +196,6 @@ def _with_baseline(report: Report, options: dict[str, Any], told: EngineOptions,
         lacking = {n.code for n in report.not_checked if n.whole or n.enable.startswith("--")}  # a register
         unseen -= {rule.code for rule in told.chosen()} - lacking
 
-    path: Path | None = options["baseline"]
     if new := options["write_baseline"]:
         made = baseline.of(report.findings)
         files.add(new, [baseline.written(made).encode()], 0o600)

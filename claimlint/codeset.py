@@ -11,7 +11,9 @@ import datetime as dt
 import difflib
 import functools
 import re
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -61,6 +63,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _forgetful: list[Callable[[], None]] = []
 _overlays: tuple[Path, ...] = ()
 _imports = True
+_reading_ahead: threading.Thread | None = None
 
 
 class CodesetError(ClaimlintError):
@@ -76,6 +79,8 @@ def kept(function: _F, most: int | None = None) -> _F:
 
 def forget() -> None:
     """Read every codeset again when it is next asked for."""
+    if _reading_ahead:  # what it still reads is of the layers before
+        _reading_ahead.join()
     store.forget()
     for clear in _forgetful:
         clear()
@@ -94,6 +99,22 @@ def use(overlays: Sequence[Path], *, imports: bool = True) -> None:
         _overlays, _imports = tuple(overlays), imports
         store.use(imports)
         forget()
+
+
+def read_ahead() -> None:
+    """Begin to read the tables in a thread of its own, while the modules of a run are imported.
+
+    A table that cannot be read is told of when it is asked for.
+    """
+    global _reading_ahead
+
+    def read() -> None:
+        with suppress(CodesetError):
+            for name in tables():
+                table(name)
+
+    _reading_ahead = threading.Thread(target=read, daemon=True)
+    _reading_ahead.start()
 
 
 def folders() -> tuple[Path, ...]:
@@ -158,6 +179,26 @@ def read_table(path: Path, like: pl.DataFrame | None = None, keys: Sequence[str]
     casts |= {c: pl.col(c).cast(pl.Int64, strict=False) for c in _INTEGERS if c in raw.columns}
     casts |= {c: pl.when(pl.col(c).is_null() | (pl.col(c) == "0")).then(False).when(pl.col(c) == "1").then(True)
               for c in _FLAGS if c in raw.columns}  # fmt: skip
+    typed = raw.with_columns(**casts)
+    if not _is_sound(raw, typed, key, one_row=path.stem in _ONE_ROW):
+        raise CodesetError(_fault(path, raw, casts, key))
+    for column in ("pattern", "prefix"):
+        for row, text in enumerate(raw[column] if like is not None and column in raw.columns else (), 2):
+            if fault := fault_of_pattern(text or ""):
+                raise CodesetError(f"{path}:{row}: the {column} cannot be used: {fault}")
+    return typed
+
+
+def _is_sound(raw: pl.DataFrame, typed: pl.DataFrame, key: Sequence[str], *, one_row: bool) -> bool:
+    """Whether all of a table could be read. Every table is asked at every start, so that no query is made for it."""
+    unread = any(typed[c].null_count() > (0 if c in _FLAGS else raw[c].null_count()) for c in raw.columns)
+    lacking = any(raw[c].null_count() for c in (*key, "source"))
+    ends_early = (typed["effective_to"] < typed["effective_from"]).any()
+    return not (unread or lacking or ends_early or (one_row and raw["code"].is_duplicated().any()))
+
+
+def _fault(path: Path, raw: pl.DataFrame, casts: Mapping[str, pl.Expr], key: Sequence[str]) -> str:
+    """Where a table that is not sound has its first fault of the first kind, and what it is."""
     what = dict.fromkeys(_DATES, "a date such as 2026-01-31")
     what |= dict.fromkeys(_INTEGERS, "a whole number") | dict.fromkeys(_FLAGS, "0 or 1")
     faults = [(c, cast.is_null() & pl.col(c).is_not_null(), f"{c} must be {what[c]}") for c, cast in casts.items()]
@@ -167,20 +208,11 @@ def read_table(path: Path, like: pl.DataFrame | None = None, keys: Sequence[str]
     faults.append(("effective_to", ends_early, "it ends before it begins"))
     if path.stem in _ONE_ROW:
         faults.append(("code", ~pl.col("code").is_first_distinct(), _AGAIN))
-    # One query for all of it: this is done for every table at every start.
-    first = [pl.when(bad).then(pl.int_range(pl.len())).min().alias(f" {n}") for n, (_, bad, _) in enumerate(faults)]
-    typed = raw.select(*(casts.get(c, pl.col(c)).alias(c) for c in raw.columns), *first)
-    at = typed.select(pl.col(f" {n}").first() for n in range(len(faults))).row(0)
-    for row, (column, _, why) in zip(at, faults, strict=True):
-        if row is not None:
-            value = raw[column][row] or ""
-            told = f"{value} {why}" if why == _AGAIN else f"{why}, not {value!r}; correct or restore the file"
-            raise CodesetError(f"{path}:{row + 2}: {told}")
-    for column in ("pattern", "prefix"):
-        for row, text in enumerate(raw[column] if like is not None and column in raw.columns else (), 2):
-            if fault := fault_of_pattern(text or ""):
-                raise CodesetError(f"{path}:{row}: the {column} cannot be used: {fault}")
-    return typed.drop(f" {n}" for n in range(len(faults)))
+    at = raw.select(bad.arg_true().first().alias(str(n)) for n, (_, bad, _) in enumerate(faults)).row(0)
+    row, (column, _, why) = next(each for each in zip(at, faults, strict=True) if each[0] is not None)
+    value = raw[column][row] or ""
+    told = f"{value} {why}" if why == _AGAIN else f"{why}, not {value!r}; correct or restore the file"
+    return f"{path}:{row + 2}: {told}"
 
 
 def fault_of_pattern(text: str) -> str:

@@ -351,8 +351,9 @@ class Run:
         groups = self._shelf.groups if self._shelf.parts > 1 else ()
         spanning = [in_groups(group, self._shelf.spanning(group)).alias(spans(group)) for group in groups]
         table = table.with_columns(spanning)
-        memory = self._memory if self._shelf.parts == 1 else None
-        evaluation = Evaluation(table, self._reads, given, options, memory)
+        alone = self._shelf.parts == 1
+        memory = self._memory if alone else None
+        evaluation = Evaluation(table, self._reads, given, options, memory, alone=alone)
         for rule in self._rules:
             evaluation.add(rule, ~pl.col(spans(rule.across)) if rule.across in groups else None)
         evaluation.run()

@@ -18,6 +18,7 @@ from claimlint.inputs import Options
 from claimlint.readers import Read
 from claimlint.rules import Finds, Rule
 from claimlint.sources import relative
+from claimlint.threads import in_order
 
 # What a finding puts at risk when it is about more than one line: the claim's charges, or the patient's day's.
 _WIDE = {"claim": ["claim_key"], "diagnoses": ["claim_key"], "session": ["session_key"],
@@ -82,9 +83,13 @@ class Evaluation:
         given: registers.Registers,
         options: Options,
         memory: Memory | None = None,
+        *,
+        alone: bool = False,
     ) -> None:
         self._options, self.suppressed = options, Counter[int]()
         self._memory = memory
+        # Of several tables each has its thread.
+        self._each = in_order if alone else map
         if memory:
             memory.begin({n: (name, made.columns) for n, (name, made) in reads.items()})
         self._table, self._reads = table, reads
@@ -202,19 +207,31 @@ class Evaluation:
 
     def run(self) -> None:
         """Evaluate all cases: `hits` then has what they find."""
-        for view, cases in self._cases.items():
+
+        def held(view: str) -> tuple[str, pl.DataFrame, Sequence[_Case], Sequence[pl.Series]]:
+            cases = self._cases[view]
             table = self.view(view, {root for case in cases for root in (*case.finds.roots, *_ALWAYS)})
+            shipped = [case for case in cases if not case.rule.origin]
+            return view, table, shipped, self._masks(view, table, shipped)
+
+        for view, table, shipped, masks in self._each(held, self._cases):
             schema = dict(self._table.schema) | dict(table.schema)
-            self._found(view, table, schema, [case for case in cases if not case.rule.origin])
-            for case in (case for case in cases if case.rule.origin):
+            self._found(view, table, schema, shipped, masks)
+            for case in (case for case in self._cases[view] if case.rule.origin):
                 try:
-                    self._found(view, table, schema, [case])
+                    self._found(view, table, schema, [case], self._masks(view, table, [case]))
                 except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 - see `add`
                     self._failed(case.rule, error)
 
-    def _found(self, view: str, table: pl.DataFrame, schema: dict[str, pl.DataType], cases: Sequence[_Case]) -> None:
-        """All conditions in one query, then what is shown of those that hold somewhere."""
-        masks = self._masks(view, table, cases)
+    def _found(
+        self,
+        view: str,
+        table: pl.DataFrame,
+        schema: dict[str, pl.DataType],
+        cases: Sequence[_Case],
+        masks: Sequence[pl.Series],
+    ) -> None:
+        """What is shown of the conditions that hold somewhere."""
         hit = [(i, case.rule, case.finds) for i, case in enumerate(cases) if masks[i].any()]
         # Windows in `values` look at the whole view, so they are worked out before the hits are taken.
         named = [(i, name, e) for i, _, finds in hit for name, e in (finds.values or {}).items()]
@@ -228,7 +245,7 @@ class Evaluation:
             self._take(view, table, schema, rule, finds, where, own)
 
     def _masks(self, view: str, table: pl.DataFrame, cases: Sequence[_Case]) -> list[pl.Series]:
-        """Where each condition holds."""
+        """Where each condition holds, all in one query."""
         memory = self._memory if cases and not cases[0].rule.origin else None
         known = memory.masks(view, table, cases) if memory else {}
         new = {str(i): case for i, case in enumerate(cases) if i not in known}

@@ -15,9 +15,6 @@ import polars as pl
 from claimlint import lines as schema
 from claimlint.lines import Column, Kind
 from claimlint.readers import NotClaims, Problem
-from claimlint.readers.fields import Dates, build
-from claimlint.readers.places import Locator
-from claimlint.readers.sheet import open_sheet, read_sheet, skipped_note
 
 
 def _column(name: str, kind: Kind, doc: str, headings: str = "", phi: bool = False) -> Column:
@@ -185,6 +182,7 @@ def recognise(data: bytes) -> str | None:
 
 def kind_of(data: bytes) -> str | None:
     """Which register (a key of `KINDS`) these bytes are, by their headings; None if they look more like claims."""
+    from claimlint.readers.sheet import open_sheet  # tables are read by few runs
 
     def known(columns: tuple[Column, ...], *needed: str) -> int:
         best = 0
@@ -202,6 +200,10 @@ def kind_of(data: bytes) -> str | None:
 
 def read(kind: str, data: bytes, name: str, mapping: Mapping[str, str] = _NONE) -> Register:
     """Read a register of a kind (a key of `KINDS`). Raises NotClaims if it is none."""
+    from claimlint.readers.fields import Dates, build
+    from claimlint.readers.places import Locator
+    from claimlint.readers.sheet import read_sheet, skipped_note
+
     _, _, columns, needed = KINDS[kind]
     try:
         sheet = read_sheet(data, columns, needed, mapping)

@@ -37,6 +37,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "last_score_date": ("doc_functional_score",),
     "day_units": ("units",),
     "ncci_partner": ("modifiers",),
+    "authorization_fault": ("prior_authorization", "member_id", "referral_number"),
 }
 
 # What rules may use beside the columns of the input and the registers: what is worked out, for docs/columns.md.
@@ -58,6 +59,7 @@ WORKED_OUT: dict[str, str] = {
     "pointed": "The diagnoses that the line points at, undotted.",
     "line_decompression_words": "Words for motorised decompression in the line's description or note.",
     "decompression_words": "The same, in the claim's note and the register of documentation too.",
+    "authorization_fault": "What is wrong with the form of the prior authorization number, in a word.",
     "claim_key": "One number per claim of the run.",
     "patient_key": "One number per patient of the run.",
     "session_key": "One number per patient and day of service of the run.",
@@ -85,7 +87,8 @@ def derived(as_of: dt.date) -> list[pl.Expr]:
     pointed (List[String]: the diagnoses that the line points at; all of the claim's where the file has no pointers),
     claim_lines_charge (Int64, US cents: sum of the claim's lines), line_decompression_words and decompression_words
     (String: the words for motorised decompression found in the line's own description and note; there, in the claim's
-    note or in the documentation register).
+    note or in the documentation register), authorization_fault (String: placeholder, member, referral, payer form or
+    form; null for nothing).
     """
     # What is no pointer (0) points nowhere, not at the last diagnosis.
     index = pl.col("pointers").list.eval(pl.element().filter(pl.element() > 0).cast(pl.Int32) - 1)
@@ -104,6 +107,7 @@ def derived(as_of: dt.date) -> list[pl.Expr]:
         _decompression_words("procedure_description", "line_note", "claim_note", "doc_service_performed").alias(
             "decompression_words"
         ),
+        _authorization_fault().alias("authorization_fault"),
     ]
 
 
@@ -114,6 +118,31 @@ def _decompression_words(*columns: str) -> pl.Expr:
     # Nearly every line has no text at all, so the patterns run on those that have some.
     return pl.when(text.str.len_bytes() > 3 * (len(columns) - 1)).then(
         text.str.replace_all(exclude, " ").str.extract(include, 0)
+    )
+
+
+def _authorization_fault() -> pl.Expr:
+    """What is wrong with the form of the authorization number: one word, or null.
+
+    The first that applies, so that a number has one fault only.
+    """
+    number, compact = pl.col("prior_authorization"), plain("prior_authorization")
+    form = policy("authorization_pattern")
+    # Where the payer wants a referral it may well give one number for both.
+    one_number = policy("referral_required").fill_null(False) | payer_is("va", "tricare")
+    return (
+        pl.when(number.is_null())
+        .then(None)
+        .when(number.str.contains(f"(?i){codeset.placeholder_pattern()}") | compact.is_null())
+        .then(pl.lit("placeholder"))
+        .when(compact == plain("member_id"))
+        .then(pl.lit("member"))
+        .when((compact == plain("referral_number")) & ~one_number)
+        .then(pl.lit("referral"))
+        .when(form.is_not_null() & ~number.str.to_uppercase().str.contains(form, strict=False))
+        .then(pl.lit("payer form"))
+        .when(form.is_null() & (~compact.str.contains("[0-9]") | ~compact.str.len_chars().is_between(5, 50)))
+        .then(pl.lit("form"))
     )
 
 
@@ -214,6 +243,12 @@ def payer_is(*classes: str) -> pl.Expr:
 def policy(key: str) -> pl.Expr:
     """What the payer's policy says under this key; null where no policy speaks."""
     return pl.col(f"policy_{key}")
+
+
+def plain(column: str) -> pl.Expr:
+    """Upper case, letters and digits only: how numbers and names are compared. Null where nothing is left."""
+    text = pl.col(column).str.to_uppercase().str.replace_all("[^A-Z0-9]", "")
+    return pl.when(text != "").then(text)
 
 
 def is_missing(column: str) -> pl.Expr:

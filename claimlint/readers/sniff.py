@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from claimlint.readers import NoHeadings, NotClaims, Place, Problem, Read, csv, csv_slices, text, x12, x12_slices
+from claimlint.readers import NoHeadings, NotClaims, Place, Problem, Read, text, x12, x12_slices
 from claimlint.readers.slices import ReadAt, Sliced
 
 _ELSEWHERE = (
@@ -69,6 +69,8 @@ def read(data: bytes, mapping: Mapping[str, str], form: str | None = None) -> Re
     """Read one file in whatever format it is (or in `form`). Raises NotClaims where it is no claim file at all."""
     told, form = form, form or sniff(data)
     if form == "csv":
+        from claimlint.readers import csv  # the readers of tables take a thirtieth of a start
+
         try:
             return csv.read(data, mapping=mapping)
         except NoHeadings as error:
@@ -90,6 +92,8 @@ def sliced(read_at: ReadAt, size: int, mapping: Mapping[str, str], form: str | N
     except NotClaims:
         return None
     if form == "csv":
+        from claimlint.readers import csv_slices
+
         return csv_slices.sliced(read_at, size, mapping)
     if form == "x12":
         return x12_slices.sliced(read_at, size)

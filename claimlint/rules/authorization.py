@@ -7,42 +7,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from claimlint import codeset
 from claimlint.rules import Finds, rule
-from claimlint.vocabulary import has_line, is_missing, payer_is, policy
+from claimlint.vocabulary import has_line, is_missing, payer_is, plain, policy
 
 NUMBER = "prior_authorization"
-
-
-def plain(column: str) -> pl.Expr:
-    """Upper case, letters and digits only: how numbers and names are compared. Null where nothing is left."""
-    text = pl.col(column).str.to_uppercase().str.replace_all("[^A-Z0-9]", "")
-    return pl.when(text != "").then(text)
-
-
-def number_fault() -> pl.Expr:
-    """What is wrong with the form of the authorization number: one word, or null.
-
-    The first that applies, so that a number has one fault only.
-    """
-    number, compact = pl.col(NUMBER), plain(NUMBER)
-    form = policy("authorization_pattern")
-    # Where the payer wants a referral it may well give one number for both.
-    one_number = policy("referral_required").fill_null(False) | payer_is("va", "tricare")
-    return (
-        pl.when(number.is_null())
-        .then(None)
-        .when(number.str.contains(f"(?i){codeset.placeholder_pattern()}") | compact.is_null())
-        .then(pl.lit("placeholder"))
-        .when(compact == plain("member_id"))
-        .then(pl.lit("member"))
-        .when((compact == plain("referral_number")) & ~one_number)
-        .then(pl.lit("referral"))
-        .when(form.is_not_null() & ~number.str.to_uppercase().str.contains(form, strict=False))
-        .then(pl.lit("payer form"))
-        .when(form.is_null() & (~compact.str.contains("[0-9]") | ~compact.str.len_chars().is_between(5, 50)))
-        .then(pl.lit("form"))
-    )
 
 
 def authorization_required() -> pl.Expr:
@@ -115,7 +83,7 @@ def prior_authorization_malformed() -> list[Finds]:
     Clean: nothing
         prior_authorization=
     """
-    fault = number_fault()
+    fault = pl.col("authorization_fault")
     unsure = policy("authorization_pattern_verify").fill_null(False)
     return [
         Finds(fault == "placeholder"),
@@ -201,7 +169,7 @@ def line_and_claim_authorization_conflict() -> pl.Expr:
         procedure=S9090 modifiers= prior_authorization=PA2026019001 auth.authorization_number=PA2026019001 \
 auth.procedures=S9090
     """
-    good = pl.when(number_fault().is_null()).then(plain(NUMBER))
+    good = pl.when(pl.col("authorization_fault").is_null()).then(plain(NUMBER))
     # Rows are numbered as they stand, so the first good one of the claim can be taken by its number.
     first = good.gather(pl.when(good.is_not_null()).then("row").min().over("claim_key"))
     apart = pl.col("auth_found").fill_null(False) & pl.col("auth_procedures").list.contains(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from claimlint.rules import Finds, rule
-from claimlint.rules.authorization import NUMBER, authorization_required, number_fault, plain
+from claimlint.rules.authorization import NUMBER, authorization_required
 from claimlint.vocabulary import (
     first_beyond,
     has_line,
@@ -13,6 +13,7 @@ from claimlint.vocabulary import (
     is_session,
     is_spreadsheet_day,
     is_spreadsheet_number,
+    plain,
     policy,
     treatment_day,
 )
@@ -45,7 +46,7 @@ def prior_authorization_unknown() -> pl.Expr:
     """
     # What a spreadsheet did to a number is STR010's.
     mangled = is_spreadsheet_number("prior_authorization") | is_spreadsheet_day("prior_authorization")
-    return ~pl.col("auth_found") & number_fault().is_null() & ~mangled
+    return ~pl.col("auth_found") & pl.col("authorization_fault").is_null() & ~mangled
 
 
 @rule(
@@ -322,5 +323,5 @@ def needless_authorization() -> pl.Expr:
         has_line()
         & policy("authorization_required").eq(False)
         & pl.col(NUMBER).is_not_null()
-        & number_fault().is_null()
+        & pl.col("authorization_fault").is_null()
     )
