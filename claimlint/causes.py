@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -69,8 +69,7 @@ class Cause:
         }
 
 
-@dataclass(frozen=True)
-class Share:
+class Share(NamedTuple):
     """The dollars at risk by one rule, payer, provider or week (its Monday): each line once."""
 
     label: str
@@ -109,8 +108,7 @@ def about(text: str) -> str:
     return f"{column} {quoting.quoted(column, value)}" + (f" for {payer}" if payer else "")
 
 
-@dataclass(frozen=True)
-class Risk:
+class Risk(NamedTuple):
     """What is at risk in a part of the lines.
 
     `told`: cause (its key), severity, message and hint. `claims`: key (the cause's as a number, since there are many

@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from claimlint import ClaimlintError
 
@@ -37,8 +37,7 @@ PAYER_CLASSES = (
 Kind = Literal["text", "texts", "text or texts", "number", "date", "path", "paths", "rules", "table"]
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(NamedTuple):
     """A key: what its value is, what it is for, what values it may have and which holds where it is not there."""
 
     kind: Kind
@@ -139,8 +138,7 @@ class ConfigError(ClaimlintError):
     """The configuration has a mistake; names the file, the line or key, and the nearest right key."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One table of a TOML file: its values, and the line on which each key stands."""
 
     path: Path
@@ -157,8 +155,7 @@ class Entry:
         return [value] if isinstance(value, str) else value
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """A value of a table that stands once, and where it is from (`FILE:LINE`)."""
 
     value: Any

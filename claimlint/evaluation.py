@@ -7,7 +7,7 @@ import pickle
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
 
@@ -64,8 +64,7 @@ class Memory:
         self._views[view] = table, {id(c.finds): (c.finds, mask) for c, mask in zip(cases, masks, strict=True)}
 
 
-@dataclass(frozen=True)
-class _Case:
+class _Case(NamedTuple):
     """A condition of a rule, and when it is looked at here: not in files that lack a column that it needs."""
 
     rule: Rule

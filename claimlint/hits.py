@@ -6,7 +6,7 @@ import pickle
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -28,8 +28,7 @@ class Replacement:
     also: bool
 
 
-@dataclass(frozen=True)
-class Correction:
+class Correction(NamedTuple):
     """A fix that is not yet placed; see `findings.Fix`."""
 
     safe: bool

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from claimlint import ClaimlintError, policy, registers
 from claimlint.readers import NotClaims, Read
@@ -15,8 +16,7 @@ from claimlint.scope import Scope
 from claimlint.sources import Source, sources
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(NamedTuple):
     """How far a run is: the share of its work that is done, about, and the files and claims read so far."""
 
     done: float

@@ -8,8 +8,7 @@ rules see. This module is the one place that says what a column is called, what 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import polars as pl
 
@@ -30,8 +29,7 @@ DTYPES: dict[Kind, pl.DataType] = {
 }
 
 
-@dataclass(frozen=True)
-class At:
+class At(NamedTuple):
     """Where a value stands in an 837P: loop, segment, its qualifier (element 1), element and component."""
 
     loop: str
@@ -59,8 +57,7 @@ def _at(text: str) -> At:
     return At(loop, segment, qualifiers, int(element), first_component, int(last or first_component))
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """One column of the service-line table.
 
     `x12` lists the places to look, first match wins; `headings` the CSV headings that mean it, beside its own

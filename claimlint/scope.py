@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -65,8 +65,7 @@ class Override:
     mapping: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Suppression:
+class Suppression(NamedTuple):
     """A `[[suppress]]`, where it stands, and which findings it is about."""
 
     at: str

@@ -15,9 +15,8 @@ import weakref
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import IO, TypeAlias
+from typing import IO, NamedTuple, TypeAlias
 
 EXTENSIONS = (".837", ".837p", ".x12", ".edi", ".txt", ".dat", ".csv", ".tsv", ".xml", ".gz", ".zip")
 CHANGED = "changed while it was read, so it was not checked; wait until the export is done"
@@ -86,16 +85,14 @@ class Source:
         return (now.st_size, now.st_mtime_ns) != (self._opened.st_size, self._opened.st_mtime_ns)
 
 
-@dataclass(frozen=True)
-class SourceProblem:
+class SourceProblem(NamedTuple):
     """A file that could not be opened or unpacked, and why."""
 
     name: str
     message: str
 
 
-@dataclass(frozen=True)
-class Skipped:
+class Skipped(NamedTuple):
     """A file of a folder that was not read, and why: no fault of anybody."""
 
     name: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,8 +42,7 @@ _ISA_LENGTH = 106
 _USED = "read with the one that is used; correct the ISA segment before sending"
 
 
-@dataclass(frozen=True)
-class Interchange:
+class Interchange(NamedTuple):
     """A stretch of bytes with one set of delimiters: from an ISA to the next ISA with other ones."""
 
     begin: int
@@ -51,8 +50,7 @@ class Interchange:
     delimiters: Delimiters
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(NamedTuple):
     """What is wrong at a byte offset, what to do about it, and the claim that it is in, if it is in one."""
 
     code: str
@@ -175,8 +173,7 @@ def _other(what: str, offset: int, declared: int, used: int) -> Fault:
     return Fault("STR001", offset, message, _USED)
 
 
-@dataclass(frozen=True)
-class Transaction:
+class Transaction(NamedTuple):
     """One ST to SE (or to where it breaks off): segment range, what it is (837P or a name), whether SE was read."""
 
     first: int

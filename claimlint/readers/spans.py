@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +24,7 @@ _UPPER = np.arange(256, dtype=np.uint8)
 _UPPER[97:123] -= 32
 
 
-@dataclass(frozen=True)
-class Delimiters:
+class Delimiters(NamedTuple):
     """The three delimiters of an interchange, each one byte (ISA's fourth byte, ISA16 and the byte after it)."""
 
     element: int

@@ -5,15 +5,14 @@ from __future__ import annotations
 import codecs
 import itertools
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # Stands for a NUL byte: one character like the NUL was, so that columns stay right, and visible where it is shown.
 NUL_SIGN = "␀"
 BLANK_BYTES = b" \t\r\n\x00\x0b\x0c"
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(NamedTuple):
     """Text as UTF-8 with `\\n` line ends, without a byte order mark; `notes` say what was done to get there."""
 
     data: bytes

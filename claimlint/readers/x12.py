@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -299,8 +299,7 @@ class _Found:
         self.service_lines += int(np.count_nonzero(outside & (cut.ids == packed("SV1"))))
 
 
-@dataclass(frozen=True)
-class Slice:
+class Slice(NamedTuple):
     """A stretch of a large file, to be read by itself.
 
     `data` begins with what was open at its beginning (`context` bytes of earlier stretches, none for the first);
@@ -313,8 +312,7 @@ class Slice:
     goes_on: bool
 
 
-@dataclass(frozen=True)
-class _Part:
+class _Part(NamedTuple):
     """What a slice tells of the whole file: its `envelope`, how many segments, its levels, whether its first
     transaction set goes on from the slice before, and how many there are.
     """

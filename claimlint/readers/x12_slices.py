@@ -7,7 +7,7 @@ group and the open provider, subscriber and patient loops are carried along as a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from claimlint.readers import Locate, NotClaims, Read, slices, text, x12
 from claimlint.readers.envelope import delimiters_at
@@ -17,8 +17,7 @@ _HEAD = 1 << 16
 _CONTEXT = ("ISA", "GS", "ST", "20", "22", "23")  # of the levels, the HL03
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """Segments of a file, and where they begin: byte offset and length, line and column."""
 
     begin: int
@@ -27,8 +26,7 @@ class Piece:
     column: int
 
 
-@dataclass(frozen=True)
-class Stretch:
+class Stretch(NamedTuple):
     """A piece of the file, what is open where it begins, and whether it ends within a transaction set."""
 
     piece: Piece
