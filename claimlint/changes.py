@@ -79,7 +79,7 @@ def compare(found: Sequence[Opened], options: Options, before: Release, after: R
     reports = []
     for each in (before, after):
         codeset.use(each.overlays, imports=each.imports)
-        reports.append(check_sources(found, replace(options, first_day=each.first_day)))
+        reports.append(check_sources(found, replace(options, first_day=each.first_day), each_line=True))
     old, new = reports
     risks = new.at_risk.rename({"at_risk": "new"}).with_columns(old.at_risk["at_risk"].alias("old"))
     return Changes(

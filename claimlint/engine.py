@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import pickle
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -60,14 +61,16 @@ def check_sources(
     may_be_none: bool = False,
     given: registers.Registers | None = None,
     memory: Memory | None = None,
+    each_line: bool = False,
 ) -> Report:
     """Lint files that were opened. Raises CannotRun when there is nothing that could be read.
 
     With `may_be_none` it is no fault if there are no files. `given` are registers that were read already, in the place
-    of those that the options name. `memory` is of the run before, which was nearly the same.
+    of those that the options name. `memory` is of the run before, which was nearly the same. With `each_line` the
+    report says of every service line whether it is at risk.
     """
     began = time.monotonic()
-    with closing(Run(options, read_registers(options) if given is None else given, memory)) as run:
+    with closing(Run(options, read_registers(options) if given is None else given, memory, each_line=each_line)) as run:
         run.add_history()
         run.add_files(found)
         if not run.files and (run.failed or not may_be_none):
@@ -86,20 +89,26 @@ def lint(reads: Sequence[tuple[str, Read]], options: Options, given: registers.R
         return run.report()
 
 
+# Numbers of reads, and for each what was found in it, packed.
+_Hits: TypeAlias = tuple[np.ndarray[Any, np.dtype[np.int64]], Sequence[Kept] | np.ndarray[Any, np.dtype[np.int64]]]
+
+
 @dataclass
 class _Part:
     """What the rules gave on a part of the lines.
 
-    `hits` by the number of the read, packed; of every line of the run, from row `first` on, its charge (US cents) and
-    whether it is at risk; `risk` by what; `joint`, by `Rule.across`, the lines that are looked at with those of other
-    parts.
+    `charges` and `charges_at_risk` of its lines (US cents); of every line of the run, from row `first` on, a bit that
+    says whether it is at risk, and its charge where that is asked for; `risk` by what; `joint`, by `Rule.across`, the
+    lines that are looked at with those of other parts.
     """
 
-    hits: list[tuple[int, Kept]]
+    hits: _Hits
+    charges: int
+    charges_at_risk: int
     first: int
-    charges: pl.Series
-    at_risk: np.ndarray[Any, Any]
-    risk: Risk
+    at_risk: np.ndarray[Any, np.dtype[np.uint8]]
+    each_charge: pl.Series
+    risk: Risk | Kept
     joint: dict[tuple[str, ...], pl.DataFrame]
     claims: int
     later: int
@@ -128,7 +137,15 @@ class _Unit:
 class Run:
     """A run: files are read and their lines shelved, the lines linted part by part, and what is found is placed."""
 
-    def __init__(self, options: Options, given: registers.Registers, memory: Memory | None = None) -> None:
+    def __init__(
+        self,
+        options: Options,
+        given: registers.Registers,
+        memory: Memory | None = None,
+        *,
+        each_line: bool = False,
+    ) -> None:
+        self._each_line = each_line
         self.files: dict[str, None] = {}
         self.failed: list[tuple[str, str, str]] = []  # name, code and message
         self._unsettled: set[str] = set()
@@ -286,14 +303,15 @@ class Run:
         for part in in_order(self._lint, range(self._shelf.parts if self._reads else 0)):
             parts.append(part)
             self._progress(_READING, _LINTING, len(parts) / self._shelf.parts)
-        hits = [each for part in parts for each in part.hits]
+        hits = [part.hits for part in parts]
         not_checked: Counter[NotChecked] = Counter()
         for part in parts:
             not_checked.update(part.not_checked)
             self._suppressed.update(part.suppressed)
-        risks = [part.risk for part in parts]
+        put_away = [part.risk for part in parts]
         for group in self._shelf.groups:
-            hits += self._lint_joint(group, parts, not_checked, risks)
+            self._lint_joint(group, parts, not_checked, hits, put_away)
+        risks = list(map(self._brought_back, put_away))
         found = self._found(hits)
         notes = self._options.scope.notes(self._suppressed, self._options.as_of)
         report = Report(
@@ -306,24 +324,17 @@ class Run:
             ],
             {},
             self._all_notes(sum(part.later for part in parts)) + notes,
-            pl.concat(
-                [
-                    pl.DataFrame(schema={"charge": pl.Int64, "at_risk": pl.Boolean}),
-                    *(pl.DataFrame({"charge": p.charges, "at_risk": series(p.at_risk)}) for p in parts),
-                ],
-                how="vertical_relaxed",
-            ),
+            pl.concat(map(_lines_at_risk, parts)) if self._each_line and parts else pl.DataFrame(),
             causes.of_run(risks, all_rules()),
             causes.breakdowns(risks),
             self._unsettled,
         )
-        risk = report.at_risk
         report.summary = {
             "claims_read": sum(made.claims for _, made in self._reads.values()),
             "claims_checked": sum(part.claims for part in parts),
             "service_lines": sum(made.service_lines for _, made in self._reads.values()),
-            "charges": dollars(int(risk["charge"].sum())),
-            "charges_at_risk": dollars(int(risk.filter("at_risk")["charge"].sum())),
+            "charges": dollars(sum(part.charges for part in parts)),
+            "charges_at_risk": dollars(sum(part.charges_at_risk for part in parts)),
             "rules_run": len(self._rules) - len({n.code for n in report.not_checked if n.whole}),
         }
         if self._options.scope.suppressions:
@@ -359,16 +370,18 @@ class Run:
         evaluation.run()
         joint = {group: evaluation.rows_of([r for r in self._rules if r.across == group], group) for group in groups}
         charges, at_risk = evaluation.charges(), evaluation.at_risk()
-        first = table.height - charges.height  # what is past comes first
-        is_at_risk = np.zeros(charges.height, np.bool_)
+        first = table.height - len(charges)  # what is past comes first
+        is_at_risk = np.zeros(len(charges), np.bool_)
         is_at_risk[at_risk["row"].to_numpy() - first] = True
         present = table.filter(~pl.col("past"))
         return _Part(
             self._keep(evaluation.hits()),
+            int(charges.sum()),
+            int(charges.filter(series(is_at_risk)).sum()),
             first,
-            charges["charge"].shrink_dtype(),
-            is_at_risk,
-            evaluation.risk(at_risk, at_risk["row"]),
+            np.packbits(is_at_risk),
+            charges if self._each_line else charges.clear(),
+            self._put_away(evaluation.risk(at_risk, at_risk["row"])),
             joint,
             present["claim_key"].n_unique(),
             present.filter(pl.col("service_date") > icd10cm.last_day()).height,
@@ -377,13 +390,18 @@ class Run:
         )
 
     def _lint_joint(
-        self, group: tuple[str, ...], parts: Sequence[_Part], not_checked: Counter[NotChecked], risks: list[Risk]
-    ) -> list[tuple[int, Kept]]:
+        self,
+        group: tuple[str, ...],
+        parts: Sequence[_Part],
+        not_checked: Counter[NotChecked],
+        hits: list[_Hits],
+        risks: list[Risk | Kept],
+    ) -> None:
         """Lint the lines of this group's groups that are in several parts, by the rules that are about them."""
         found = [(n, p.joint[group]) for n, p in enumerate(parts) if group in p.joint]
         frames = [frame.with_columns(pl.lit(n).alias("part")) for n, frame in found if frame.height]
         if not frames:
-            return []
+            return
         # As they stood: lines by their own place, claims without lines by theirs.
         place = pl.max_horizontal("at_line", "at_claim")
         table = pl.concat(frames).rename({"row": "part_row"}).sort(~pl.col("past"), "file_no", place)
@@ -394,31 +412,43 @@ class Run:
                 evaluation.add(rule, pl.col(spans(group)))
         evaluation.run()
         at_risk = evaluation.at_risk()
-        where = table[at_risk["row"].unique()].select("row", "part", "part_row")
+        where = table[at_risk["row"].unique()].select("row", "part", "part_row", "charge")
         new = []
         for (number,), rows in where.partition_by("part", as_dict=True).items():
             own = parts[int(number)]
             lines_of_part = rows["part_row"].to_numpy() - own.first
-            new.append(rows["row"].filter(pl.Series(~own.at_risk[lines_of_part], dtype=pl.Boolean)))
-            own.at_risk[lines_of_part] = True
-        risks.append(evaluation.risk(at_risk, pl.concat(new) if new else at_risk["row"]))
+            is_at_risk = np.unpackbits(own.at_risk).astype(np.bool_)
+            rows = rows.filter(series(~is_at_risk[lines_of_part]))
+            new.append(rows["row"])
+            own.charges_at_risk += int(rows["charge"].sum())
+            is_at_risk[lines_of_part] = True
+            own.at_risk = np.packbits(is_at_risk)
+        risks.append(self._put_away(evaluation.risk(at_risk, pl.concat(new) if new else at_risk["row"])))
         self._suppressed.update(evaluation.suppressed)
         for record in evaluation.not_checked:
             not_checked.setdefault(record, 0)
-        return self._keep(evaluation.hits())
+        hits.append(self._keep(evaluation.hits()))
 
-    def _keep(self, hits: pl.DataFrame) -> list[tuple[int, Kept]]:
+    def _keep(self, hits: pl.DataFrame) -> _Hits:
         found = by_read(hits)
-        return list(zip((n for n, _ in found), self._shelf.keep([each for _, each in found]), strict=True))
+        return np.array([n for n, _ in found], np.int64), self._shelf.keep([each for _, each in found])
+
+    def _put_away(self, risk: Risk) -> Risk | Kept:
+        """What a part put at risk is needed again at the end, and until then of many parts only in the way."""
+        return self._shelf.keep([pickle.dumps(risk)])[0] if self._shelf.parts > 1 else risk
+
+    def _brought_back(self, risk: Risk | Kept) -> Risk:
+        return risk if isinstance(risk, Risk) else pickle.loads(self._shelf.kept(risk))  # noqa: S301 - own bytes
 
     def _told(self, name: str, found: Iterable[Finding]) -> tuple[list[Finding], Counter[int]]:
         return self._options.scope.told_of_readers(found, name, self._options.as_of, self._options.rules)
 
-    def _found(self, hits: list[tuple[int, Kept]]) -> Sequence[Finding]:
+    def _found(self, hits: Sequence[_Hits]) -> Sequence[Finding]:
         """Everything found, each at its place, in the order of files, lines and columns."""
         by_read: dict[int, list[Kept]] = {}
-        for number, each in hits:
-            by_read.setdefault(number, []).append(each)
+        for numbers, packed_hits in hits:
+            for number, each in zip(numbers.tolist(), packed_hits, strict=True):
+                by_read.setdefault(number, []).append(each)
         rules, wanted = all_rules(), {rule.code for rule in self._rules}
         repeated = repeated_interchanges(self._reads)
 
@@ -443,6 +473,12 @@ class Run:
             self._suppressed.update(suppressed)
             self._progress(_LINTING, 1, placed / len(self._reads))
         return result.settled()
+
+
+def _lines_at_risk(part: _Part) -> pl.DataFrame:
+    """See `Report.at_risk`."""
+    at_risk = np.unpackbits(part.at_risk, count=len(part.each_charge)).astype(np.bool_)
+    return pl.DataFrame({"charge": part.each_charge, "at_risk": series(at_risk)})
 
 
 def read_bytes(data: bytes, name: str, options: Options) -> Read | tuple[str, str]:

@@ -425,9 +425,9 @@ class Evaluation:
         found = [each.select("cause", "row") for each in (*self._risk, *wide)]
         return pl.concat(found).unique() if found else pl.DataFrame(schema={"cause": pl.String, "row": pl.UInt32})
 
-    def charges(self) -> pl.DataFrame:
-        """A row per service line of the run: row and charge (US cents)."""
-        return self._table.filter(~pl.col("past")).select("row", pl.col("charge").fill_null(0))
+    def charges(self) -> pl.Series:
+        """The charge of each service line of the run (US cents)."""
+        return self._table.filter(~pl.col("past"))["charge"].fill_null(0)
 
     def risk(self, at_risk: pl.DataFrame, new: pl.Series) -> causes.Risk:
         """What is at risk (see `at_risk`); `new` are the rows of it that nothing else put at risk."""

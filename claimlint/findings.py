@@ -222,9 +222,10 @@ def counted(findings: Iterable[Finding]) -> dict[str, dict[str, int]]:
 class Report:
     """What a run found, what it could not read and what it could not check.
 
-    `at_risk` has a row per service line: charge (US cents), and whether it has an error or a warning. `causes`: what is
-    to be corrected, the dearest first. `shares`: the dollars at risk by rule, payer, provider and week (see `causes`).
-    `unsettled` are the files that may be read otherwise the next time: the disk failed, or somebody wrote to them.
+    `at_risk`, where it was asked for, has a row per service line: charge (US cents), and whether it has an error or a
+    warning. `causes`: what is to be corrected, the dearest first. `shares`: the dollars at risk by rule, payer,
+    provider and week (see `causes`). `unsettled` are the files that may be read otherwise the next time: the disk
+    failed, or somebody wrote to them.
     """
 
     findings: Sequence[Finding]

@@ -26,7 +26,9 @@ _PART_BITS = 9  # of the number of a part: there are at most 512
 _BYTES_PER_LINE = 200  # of a claim file; only for how many parts there are to be
 
 
-Kept: TypeAlias = bytes | tuple[int, int]  # what is kept, or where (offset and length) on the disk
+# Where something is on the disk: offset and length. There are many, so that they stand in arrays, a row each.
+_Place: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
+Kept: TypeAlias = bytes | _Place
 
 
 class CannotShelve(ClaimlintError):
@@ -139,17 +141,17 @@ class Shelf:
             ) from None
         return at, len(data)
 
-    def keep(self, pieces: Sequence[bytes]) -> list[Kept]:
+    def keep(self, pieces: Sequence[bytes]) -> Sequence[bytes] | _Place:
         """Keep bytes until the run ends, beside the lines: on the disk where those are."""
         if self._file is None:
-            return list(pieces)
+            return pieces
         at, _ = self._append(b"".join(pieces))
-        begins = itertools.accumulate(map(len, pieces), initial=at)
-        return [(begin, len(piece)) for begin, piece in zip(begins, pieces, strict=False)]
+        lengths = np.fromiter(map(len, pieces), np.int64)
+        return np.column_stack((at + np.cumsum(lengths) - lengths, lengths))
 
     def kept(self, what: Kept) -> bytes:
         """The bytes that were kept."""
-        return what if isinstance(what, bytes) else self._read(*what)
+        return what if isinstance(what, bytes) else self._read(*what.tolist())
 
     def _read(self, at: int, length: int) -> bytes:
         assert self._file is not None
