@@ -6,10 +6,11 @@ import bisect
 import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from claimlint import codeset
 from claimlint.lines import BY_NAME, At
 from claimlint.quoting import AMOUNT, CODE, CONTROL, DATE, MASK, NPI, NUMBER, TAXONOMY, has_form, procedure, quoted
 from claimlint.readers import Place, shown
@@ -26,6 +27,7 @@ _STOPS = {
     "claim": {"HL", "CLM", "SE", "ST", "LX", "SV1", "SBR"},
     "line": {"HL", "CLM", "SE", "ST", "LX"},
 }
+_USUAL = Delimiters(ord("*"), ord(":"), ord("~"))
 _WHOSE = {"2010AA": "85", "2010BA": "IL", "2010BB": "PR", "2010CA": "QC"}
 _OWNED = {"N3", "N4", "DMG", "REF", "PER"}
 DIAGNOSIS = {"ABK", "ABF", "BK", "BF"}
@@ -62,20 +64,26 @@ _PROVIDERS = {"85", "87", "82", "DN", "DK", "DQ", "77", "P3", "PR", "40", "41", 
 
 
 _ID = re.compile("[A-Z][A-Z0-9]{1,2}")
+_SHORT = 200  # bytes; what is longer is no usual segment, and is not kept in memory
 
 
-@dataclass(frozen=True)
-class Segment:
+@functools.lru_cache(1024)
+def _id(element: bytes) -> str:
+    name = element.decode("ascii", "replace").strip().upper()
+    return name if _ID.fullmatch(name) else ""
+
+
+class Segment(NamedTuple):
     """One segment: byte offset and its elements."""
 
     offset: int
     elements: list[bytes]
 
-    @functools.cached_property
+    @property
     def id(self) -> str:
         """The segment id, upper case; of what is no segment, where anything may stand, none."""
-        name = self.elements[0].decode("ascii", "replace").strip().upper()
-        return name if _ID.fullmatch(name) else ""
+        name = self.elements[0]
+        return _id(name) if len(name) < _SHORT else _id.__wrapped__(name)
 
     def text(self, element: int) -> str:
         """One element, empty where there is none."""
@@ -132,7 +140,7 @@ class Locator:
         for begin, stop, delimiters in reversed(self._spans):
             if begin <= offset:
                 return delimiters, stop
-        return Delimiters(ord("*"), ord(":"), ord("~")), len(self._data)
+        return _USUAL, len(self._data)
 
     def walk(self, offset: int) -> Iterator[Segment]:
         """Segments from a byte offset on."""
@@ -259,29 +267,41 @@ class Locator:
 
     def _excerpt(self, segment: Segment, element: int, component: int, show_phi: bool) -> tuple[str, tuple[int, int]]:
         """The segment as it is shown, patient data hidden, and the range of the value in it."""
-        text, mark = "", (0, 0)
         # XML's segments are shown in the usual spelling, since TAB and control characters are not.
-        plain = self._exact is not None
-        delimiters = self._delimiters(segment.offset)[0]
-        separator = "*" if plain else shown(chr(delimiters.element))
-        joint = ":" if plain else shown(chr(delimiters.component))
-        hidden = {} if show_phi else _hidden(segment, self._component(segment.offset))
-        for k, raw in enumerate(segment.elements):
-            text += separator if k else ""
-            begin = len(text)
-            if 0 in hidden.get(k, ()) and raw:
-                text += MASK
-            else:
-                for c, part in enumerate(raw.split(self._component(segment.offset)), 1):
-                    text += joint if c > 1 else ""
-                    at = len(text)
-                    told = shown(part.decode("utf-8", "replace"))
-                    text += MASK if c in hidden.get(k, ()) and told else told
-                    if k == element and element and c == component:
-                        mark = (at, len(text))
-            if k == element and element and (not component or mark == (0, 0)):
-                mark = (begin, len(text))
-        return text, mark if element and mark != (0, 0) else (0, len(text))
+        spelling = _USUAL if self._exact is not None else None
+        told = _told_again if sum(map(len, segment.elements)) < _SHORT else _told
+        text, marks = told(tuple(segment.elements), self._delimiters(segment.offset)[0], spelling, show_phi)
+        whole = marks.get((element, 0), (0, len(text)))
+        return text, marks.get((element, component), whole) if element else (0, len(text))
+
+
+def _told(
+    elements: tuple[bytes, ...], delimiters: Delimiters, spelling: Delimiters | None, show_phi: bool
+) -> tuple[str, dict[tuple[int, int], tuple[int, int]]]:
+    """A segment as it is shown, patient data hidden; and by element and component (0: the whole) where each stands."""
+    text, marks = "", {}
+    between = spelling or delimiters
+    separator, joint = shown(chr(between.element)), shown(chr(between.component))
+    split_at = bytes([delimiters.component])
+    hidden = {} if show_phi else _hidden(Segment(0, list(elements)), split_at)
+    for k, raw in enumerate(elements):
+        text += separator if k else ""
+        begin = len(text)
+        if 0 in hidden.get(k, ()) and raw:
+            text += MASK
+        else:
+            for c, part in enumerate(raw.split(split_at), 1):
+                text += joint if c > 1 else ""
+                at = len(text)
+                told = shown(part.decode("utf-8", "replace"))
+                text += MASK if c in hidden.get(k, ()) and told else told
+                marks[k, c] = at, len(text)
+        marks[k, 0] = begin, len(text)
+    return text, marks
+
+
+# Many claims have the same service line, and many findings one segment.
+_told_again = codeset.kept(_told, 4096)
 
 
 def _hidden(segment: Segment, joint: bytes) -> dict[int, set[int]]:
