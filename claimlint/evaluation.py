@@ -95,9 +95,8 @@ class Evaluation:
         of_kind = {prefix: getattr(given, kind) for prefix, (kind, *_) in registers.KINDS.items()}
         self._has = {prefix: each and each.columns for prefix, each in of_kind.items()}
         self._cases: dict[str, list[_Case]] = {}
-        # Cause and row, or the keys of the rows, of what is put at risk.
-        self._risk: list[pl.DataFrame] = []
-        self._risk_keys: dict[tuple[str, ...], list[pl.DataFrame]] = {}
+        # By what tells the rows: cause, and that of what is put at risk.
+        self._risk: dict[tuple[str, ...], list[pl.DataFrame]] = {}
         unknown = table.filter(pl.col("payer_class").is_null() & ~pl.col("past"))
         self._unknown_payers = unknown["claim_key"].n_unique()
         self._case = 0
@@ -240,7 +239,7 @@ class Evaluation:
             if finds.unchecked:
                 self._cannot(rule, finds.unchecked, finds.hint, whole=False, count=len(where))
                 continue
-            own = values.select(pl.col(f"{i} {name}").alias(name) for name in finds.values or {})
+            own = [values[f"{i} {name}"][where].alias(name) for name in finds.values or {}]
             self._take(view, table, schema, rule, finds, where, own)
 
     def _masks(self, view: str, table: pl.DataFrame, cases: Sequence[_Case]) -> list[pl.Series]:
@@ -262,17 +261,17 @@ class Evaluation:
         rule: Rule,
         finds: Finds,
         where: pl.Series,
-        values: pl.DataFrame,
+        values: list[pl.Series],
     ) -> None:
-        shown = self._shown(view, rule, finds, schema | dict(values.schema))
+        shown = self._shown(view, rule, finds, schema | {each.name: each.dtype for each in values})
         asked = {root for e in (*shown, *self._fixed(view, rule, finds, schema)) for root in e.meta.root_names()}
-        asked = (asked | {"row", *_WIDE.get(view, ())}) - set(values.columns)
+        asked = (asked | {"row", *_WIDE.get(view, ())}).difference(each.name for each in values)
         own = [c for c in asked if c in table.columns]
         hits = table.select(own)[where]
         if others := asked.difference(own):
             hits = hits.hstack(self._table.select(others)[hits["row"]])
-        if values.width:
-            hits = hits.hstack(values[where])
+        if values:
+            hits = hits.hstack(values)
         if view in _ONE:  # the line that speaks for the others does not depend on how the rows stand
             number = pl.col("service_line").cast(pl.Int64, strict=False)
             hits = hits.sort("service_date", "claim_id", number, "row", nulls_last=True, maintain_order=True)
@@ -319,12 +318,11 @@ class Evaluation:
             kept, suppressed = scope.told(rule.code, each, self._reads, self._options.as_of, chosen=chosen)
             self.suppressed.update(suppressed)
             hits, wanted = hits[kept["at"]], wanted[kept["at"]].with_columns(kept["severity"])
-        at_risk = hits.filter(wanted["severity"] != "info")
-        at_risk = at_risk.with_columns(wanted.filter(wanted["severity"] != "info")["cause"])
-        if keys := _WIDE.get(view):
-            self._risk_keys.setdefault(tuple(keys), []).append(at_risk.select("cause", *keys))
-        else:
-            self._risk.append(at_risk.select("cause", pl.col("row").cast(pl.UInt32)))
+        keys = _WIDE.get(view, ["row"])
+        at_risk = pl.DataFrame([wanted["cause"], *(hits[key] for key in keys)])
+        if (harmless := wanted["severity"] == "info").any():
+            at_risk = at_risk.filter(~harmless)
+        self._risk.setdefault(tuple(keys), []).append(at_risk)
         corrections = self._corrections(rule, finds, view, hits, schema)
         self._case += 1
         told = wanted.select(
@@ -332,7 +330,9 @@ class Evaluation:
             pl.lit(self._case, pl.Int32).alias("case"),
             pl.lit(finds.field or rule.field).alias("column"),
             *wanted.columns,
-            pl.Series("correction", [corrections.get(at) for at in range(wanted.height)], pl.Binary),
+            pl.Series("correction", [corrections.get(at) for at in range(wanted.height)], pl.Binary)
+            if corrections
+            else pl.lit(None, pl.Binary).alias("correction"),
         )
         self._hits_found.append(told)
 
@@ -418,11 +418,9 @@ class Evaluation:
 
     def at_risk(self) -> pl.DataFrame:
         """The service lines that a cause puts at risk: cause and row, once each."""
-        rows = self._table.select("row", *{key for keys in self._risk_keys for key in keys}).filter(
-            ~self._table["past"]
-        )
-        wide = [pl.concat(found).join(rows, on=keys) for keys, found in self._risk_keys.items()]
-        found = [each.select("cause", "row") for each in (*self._risk, *wide)]
+        rows = self._table.select({"row", *(key for keys in self._risk for key in keys)})
+        rows = rows.filter(~self._table["past"])
+        found = [pl.concat(found).join(rows, on=keys).select("cause", "row") for keys, found in self._risk.items()]
         return pl.concat(found).unique() if found else pl.DataFrame(schema={"cause": pl.String, "row": pl.UInt32})
 
     def charges(self) -> pl.Series:
