@@ -183,7 +183,7 @@ def series(values: npt.NDArray[Any]) -> pl.Series:
 
 def lists(values: pl.Series, counts: Ints) -> pl.Series:
     """Consecutive values as lists of the given lengths."""
-    if len(values) <= FEW:
+    if max(len(values), len(counts)) <= FEW:
         each = iter(values.to_list())
         return pl.Series([list(itertools.islice(each, n)) for n in counts.tolist()], dtype=pl.List(values.dtype))
     group = pl.Series(np.repeat(np.arange(len(counts)), counts))
