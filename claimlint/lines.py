@@ -7,7 +7,9 @@ rules see. This module is the one place that says what a column is called, what 
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import polars as pl
@@ -212,28 +214,27 @@ NEEDED = ("claim_id", "procedure", "service_date", "charge")
 POSITIONS = ("claim_no", "at_claim", "at_line", "at_provider", "at_subscriber", "at_patient")
 
 LIST_KINDS = ("codes", "diagnoses", "pointers")
-
-
-def empty_as_null(column: Column) -> pl.Expr:
-    """The column stripped of blanks; upper case for codes; nothing left is null."""
-    value = pl.col(column.name).str.strip_chars()
-    value = value.str.to_uppercase() if column.kind == "code" else value
-    return pl.when(value != "").then(value)
+_FEW = 2000  # values, up to which it is quicker to look at each than at each once
+# What is kept as it was written too.
+_ALSO_AS_TEXT: dict[Kind, pl.DataType] = {
+    "date": pl.String(),
+    "money": pl.String(),
+    "number": pl.String(),
+    "diagnoses": pl.List(pl.String),
+}
 
 
 def parse_money(text: pl.Expr) -> pl.Expr:
     """US cents (Int64) of an amount such as `65`, `65.00`, `$1,234.50`; null where it is not exactly one."""
-    plain = text.str.strip_chars().str.replace(r"^(-?)\$", "$1").str.replace_all(r"([0-9]),([0-9]{3})\b", "$1$2")
+    plain = text.str.replace(r"^(-?)\$", "$1").str.replace_all(r"([0-9]),([0-9]{3})\b", "$1$2")
     ok = plain.str.contains(r"^-?([0-9]{1,12}(\.[0-9]{0,2}0*)?|\.[0-9]{1,2}0*)$")
     return pl.when(ok).then((plain.cast(pl.Float64, strict=False) * 100).round().cast(pl.Int64, strict=False))
 
 
 def parse_number(text: pl.Expr) -> pl.Expr:
     """A plain decimal number (Float64) or null."""
-    plain = text.str.strip_chars()
-    return pl.when(plain.str.contains(r"^-?([0-9]{1,9}(\.[0-9]*)?|\.[0-9]+)$")).then(
-        plain.cast(pl.Float64, strict=False)
-    )
+    number = text.str.contains(r"^-?([0-9]{1,9}(\.[0-9]*)?|\.[0-9]+)$")
+    return pl.when(number).then(text.cast(pl.Float64, strict=False))
 
 
 def parse_date(text: pl.Expr, *, compact_only: bool, day_first: bool = False) -> pl.Expr:
@@ -241,12 +242,11 @@ def parse_date(text: pl.Expr, *, compact_only: bool, day_first: bool = False) ->
 
     Two-digit years are of 2000-2068 unless that lies in a far future: 69-99 are of 1969-1999.
     """
-    value = text.str.strip_chars()
-    compact = value.str.contains(r"^[0-9]{8}$")
-    result = pl.when(compact).then(value.str.to_date("%Y%m%d", strict=False))
+    compact = text.str.contains(r"^[0-9]{8}$")
+    result = pl.when(compact).then(text.str.to_date("%Y%m%d", strict=False))
     if compact_only:
         return result
-    day = value.str.replace(r"[ T][0-9]{1,2}:[0-9][0-9](:[0-9][0-9](\.[0-9]+)?)?( ?[AaPp][Mm])?$", "")
+    day = text.str.replace(r"[ T][0-9]{1,2}:[0-9][0-9](:[0-9][0-9](\.[0-9]+)?)?( ?[AaPp][Mm])?$", "")
     month_first, short = ("%d/%m/%Y", "%d/%m/%y") if day_first else ("%m/%d/%Y", "%m/%d/%y")
     slashed = day.str.replace_all(r"[-.]", "/")
     named = day.str.replace_all(r"[-/., ]+", " ")  # 5-Jan-26, as spreadsheets show it; Jan 5, 2026
@@ -277,37 +277,75 @@ def typed(raw: pl.DataFrame, columns: tuple[Column, ...], *, compact_dates: bool
     List[String]; pointers List[Int8] (0 for what is no pointer). Dates, amounts and numbers also keep `<name>_text`,
     diagnoses `diagnoses_text`, as they were written. `compact_dates`: values are spelled as in X12.
     """
-    raw = raw.with_columns(
-        pl.lit(None, pl.List(pl.String) if c.kind in LIST_KINDS else pl.String).alias(c.name)
-        for c in columns
-        if c.name not in raw.columns
-    )
-    out: list[pl.Expr] = []
-    for c in columns:
+    blank = [c for c in columns if c.name not in raw.columns or raw[c.name].null_count() == raw.height]
+    filled = [c for c in columns if c not in blank]
+    scalars = [c for c in filled if c.kind not in LIST_KINDS]
+    # In steps, since a query works out anew what an expression says twice.
+    table = raw.with_columns(_stripped(c) for c in scalars)
+    table = table.with_columns(pl.when(pl.col(c.name) != "").then(c.name) for c in scalars)
+    parsers: dict[Kind, Callable[[pl.Expr], pl.Expr]] = {
+        "money": parse_money,
+        "number": parse_number,
+        "date": functools.partial(parse_date, compact_only=compact_dates, day_first=day_first),
+    }
+    out: list[pl.Expr | pl.Series] = []
+    for c in blank:
+        out.append(pl.lit(None, DTYPES[c.kind]).alias(c.name))
+        if c.kind in _ALSO_AS_TEXT:
+            out.append(pl.lit(None, _ALSO_AS_TEXT[c.kind]).alias(f"{c.name}_text"))
+    for c in filled:
+        values = table[c.name]
         if c.kind in LIST_KINDS:
-            items = pl.col(c.name)
-            each = pl.element().str.strip_chars().str.to_uppercase()
-            cleaned = items.list.eval(pl.when(each != "").then(each)).list.drop_nulls()
-            cleaned = pl.when(cleaned.list.len() > 0).then(cleaned)
-            if c.kind == "diagnoses":
-                out.append(cleaned.alias(f"{c.name}_text"))
-                cleaned = cleaned.list.eval(pl.element().str.replace_all(r"[.\s]", ""))
-            elif c.kind == "pointers":
-                number = pl.element().cast(pl.Int8, strict=False)
-                # CMS-1500 has letters, 837P numbers only.
-                letters = {} if compact_dates else {k: i for i, k in enumerate("ABCDEFGHIJKL", 1)}
-                letter = pl.element().replace_strict(letters, default=None, return_dtype=pl.Int8)
-                cleaned = cleaned.list.eval(pl.coalesce(number, letter, pl.lit(0, pl.Int8)))
-            out.append(cleaned.alias(c.name))
-            continue
-        text = empty_as_null(c)
-        if c.kind == "date":
-            out += [parse_date(text, compact_only=compact_dates, day_first=day_first).alias(c.name),
-                    text.alias(f"{c.name}_text")]  # fmt: skip
-        elif c.kind == "money":
-            out += [parse_money(text).alias(c.name), text.alias(f"{c.name}_text")]
-        elif c.kind == "number":
-            out += [parse_number(text).alias(c.name), text.alias(f"{c.name}_text")]
+            values = _entries(values)
+        if c.kind in _ALSO_AS_TEXT:
+            out.append(values.alias(f"{c.name}_text"))
+        if c.kind == "diagnoses":
+            values = _undotted(values)
+        elif c.kind == "pointers":
+            values = _pointers(values, letters=not compact_dates)
+        parse = parsers.get(c.kind)
+        if parse and raw.height <= _FEW:
+            out.append(parse(pl.col(c.name)))
         else:
-            out.append(text.alias(c.name))
-    return raw.with_columns(out)
+            out.append(_by_value(values, parse) if parse else values)
+    return table.with_columns(out)
+
+
+def _stripped(column: Column) -> pl.Expr:
+    """The column without the blanks around its values; upper case for codes."""
+    value = pl.col(column.name).str.strip_chars()
+    return value.str.to_uppercase() if column.kind == "code" else value
+
+
+def _by_value(texts: pl.Series, parse: Callable[[pl.Expr], pl.Expr]) -> pl.Series:
+    """What the texts say. Each is looked at once: thousands of lines have the same few dates and amounts."""
+    each = texts.unique().to_frame().with_columns(parse(pl.col(texts.name)).alias(" "))
+    return texts.to_frame().join(each, on=texts.name, how="left", maintain_order="left")[" "].alias(texts.name)
+
+
+def _entries(lists: pl.Series) -> pl.Series:
+    """Lists of codes, without blanks around or in the place of an entry, upper case; nothing left is null."""
+    entries, count = lists.explode(), lists.list.len().fill_null(0)
+    clean = entries.str.strip_chars().str.to_uppercase()
+    # Mostly nothing is to be done, and to see that is a fifth of the work.
+    if (clean != entries).any() or (clean == "").any() or entries.null_count() > (count == 0).sum():
+        each = pl.element().str.strip_chars().str.to_uppercase()
+        lists = lists.list.eval(pl.when(each != "").then(each)).list.drop_nulls()
+        count = lists.list.len().fill_null(0)
+    return pl.select(pl.when(count > 0).then(lists)).to_series() if (count == 0).any() else lists
+
+
+def _undotted(lists: pl.Series) -> pl.Series:
+    dotted = lists.explode().str.contains(r"[.\s]").any()
+    return lists.list.eval(pl.element().str.replace_all(r"[.\s]", "")) if dotted else lists
+
+
+def _pointers(lists: pl.Series, *, letters: bool) -> pl.Series:
+    entries = lists.explode()
+    if entries.cast(pl.Int8, strict=False).null_count() == entries.null_count():
+        return lists.cast(pl.List(pl.Int8))
+    number = pl.element().cast(pl.Int8, strict=False)
+    # CMS-1500 has letters, 837P numbers only.
+    of_letter = {k: i for i, k in enumerate("ABCDEFGHIJKL", 1)} if letters else {}
+    letter = pl.element().replace_strict(of_letter, default=None, return_dtype=pl.Int8)
+    return lists.list.eval(pl.coalesce(number, letter, pl.lit(0, pl.Int8)))
