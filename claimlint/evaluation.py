@@ -106,12 +106,15 @@ class Evaluation:
 
     def add(self, rule: Rule, only: pl.Expr | None = None) -> None:
         """Take a rule in (for `only` these rows), without what the files and registers do not let it check."""
+        table = self._table
         try:
             conditions = rule.conditions()
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything, and takes no other rule with it
             self._failed(rule, error)
             return
         for finds in conditions:
+            if finds.only_with in table.columns and table[finds.only_with].null_count() == table.height:
+                continue
             roots = vocabulary.needs(finds) - set(rule.optional)
             register = self._missing_register(roots)
             if register:

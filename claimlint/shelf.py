@@ -200,7 +200,7 @@ def _in_several(seen: list[np.ndarray[Any, Any]]) -> pl.Series:
 
 def in_groups(group: tuple[str, ...], groups: pl.Series) -> pl.Expr:
     """The line is in one of these groups."""
-    return group_key(group).is_in(groups.implode()).fill_null(False)
+    return group_key(group).is_in(groups.implode()).fill_null(False) if len(groups) else pl.lit(False)
 
 
 def group_key(group: Iterable[str]) -> pl.Expr:

@@ -96,5 +96,7 @@ def enrich(
     table = table.join(codeset.procedure_columns(table), on="procedure", how="left", maintain_order="left")
     table = policy.policy_columns(table, options.packs)
     table = registers.join(table, given)
-    table = table.with_columns(vocabulary.derived(options.as_of)).with_columns(vocabulary.derived_from_derived())
+    table = table.with_columns(vocabulary.derived(options.as_of)).with_columns(
+        *vocabulary.derived_from_derived(), vocabulary.authorization_faults(table)
+    )
     return edits.edit_columns(table)

@@ -15,6 +15,7 @@ from claimlint import codeset
 if TYPE_CHECKING:
     from claimlint.rules import Finds
 
+_FEW = 5  # modifiers, up to which it is quicker to look for one after the other
 THERAPY_MODIFIERS = ("GP", "GO", "GN")
 LIABILITY_MODIFIERS = ("GA", "GX", "GY", "GZ")
 
@@ -87,8 +88,7 @@ def derived(as_of: dt.date) -> list[pl.Expr]:
     pointed (List[String]: the diagnoses that the line points at; all of the claim's where the file has no pointers),
     claim_lines_charge (Int64, US cents: sum of the claim's lines), line_decompression_words and decompression_words
     (String: the words for motorised decompression found in the line's own description and note; there, in the claim's
-    note or in the documentation register), authorization_fault (String: placeholder, member, referral, payer form or
-    form; null for nothing).
+    note or in the documentation register).
     """
     # What is no pointer (0) points nowhere, not at the last diagnosis.
     index = pl.col("pointers").list.eval(pl.element().filter(pl.element() > 0).cast(pl.Int32) - 1)
@@ -107,7 +107,6 @@ def derived(as_of: dt.date) -> list[pl.Expr]:
         _decompression_words("procedure_description", "line_note", "claim_note", "doc_service_performed").alias(
             "decompression_words"
         ),
-        _authorization_fault().alias("authorization_fault"),
     ]
 
 
@@ -121,29 +120,38 @@ def _decompression_words(*columns: str) -> pl.Expr:
     )
 
 
-def _authorization_fault() -> pl.Expr:
-    """What is wrong with the form of the authorization number: one word, or null.
+def authorization_faults(lines: pl.DataFrame) -> pl.Series:
+    """What is wrong with the form of each line's authorization number: `authorization_fault` (String).
 
-    The first that applies, so that a number has one fault only.
+    placeholder, member (it is the member id), referral, payer form or form; null for nothing. The first that applies,
+    so that a number has one fault only.
     """
-    number, compact = pl.col("prior_authorization"), plain("prior_authorization")
-    form = policy("authorization_pattern")
-    # Where the payer wants a referral it may well give one number for both.
-    one_number = policy("referral_required").fill_null(False) | payer_is("va", "tricare")
-    return (
+    number, compact, form = pl.col("number"), pl.col("compact"), pl.col("form")
+    # In steps, since a query works out anew what an expression says twice.
+    given = lines.select(
+        pl.col("prior_authorization").str.to_uppercase().alias("number"),
+        plain("prior_authorization").alias("compact"),
+        plain("member_id").alias("member"),
+        plain("referral_number").alias("referral"),
+        policy("authorization_pattern").alias("form"),
+        # Where the payer wants a referral it may well give one number for both.
+        one_number=policy("referral_required").fill_null(False) | payer_is("va", "tricare"),
+    )
+    fault = (
         pl.when(number.is_null())
         .then(None)
         .when(number.str.contains(f"(?i){codeset.placeholder_pattern()}") | compact.is_null())
         .then(pl.lit("placeholder"))
-        .when(compact == plain("member_id"))
+        .when(compact == pl.col("member"))
         .then(pl.lit("member"))
-        .when((compact == plain("referral_number")) & ~one_number)
+        .when((compact == pl.col("referral")) & ~pl.col("one_number"))
         .then(pl.lit("referral"))
-        .when(form.is_not_null() & ~number.str.to_uppercase().str.contains(form, strict=False))
+        .when(form.is_not_null() & ~number.str.contains(form, strict=False))
         .then(pl.lit("payer form"))
         .when(form.is_null() & (~compact.str.contains("[0-9]") | ~compact.str.len_chars().is_between(5, 50)))
         .then(pl.lit("form"))
     )
+    return given.select(fault.alias("authorization_fault")).to_series()
 
 
 def derived_from_derived() -> list[pl.Expr]:
@@ -225,8 +233,9 @@ def is_chiropractors() -> pl.Expr:
 
 def has_modifier(*modifiers: str) -> pl.Expr:
     """The line carries at least one of these modifiers; a line without modifiers carries none."""
-    found = [pl.col("modifiers").list.contains(modifier) for modifier in modifiers]
-    return pl.any_horizontal(found).fill_null(False)
+    if len(modifiers) > _FEW:
+        return (pl.col("modifiers").list.set_intersection(list(modifiers)).list.len() > 0).fill_null(False)
+    return pl.any_horizontal(pl.col("modifiers").list.contains(each) for each in modifiers).fill_null(False)
 
 
 def points_to(group: str) -> pl.Expr:

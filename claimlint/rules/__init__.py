@@ -47,6 +47,8 @@ class Finds:
     `unchecked` the hits are no findings: the summary says of the rule what could not be checked (`{count}` of them),
     and the hint what would enable it. `fix` is the text that belongs in the value's place (an empty one takes the entry
     out of its list, null is no fix); it is not `safe` when it may not be what was meant, and never says what was done.
+    Where the column `only_with` is null the condition cannot hold: it is not looked at in claims of which that says
+    nothing at all.
     """
 
     when: pl.Expr
@@ -59,6 +61,7 @@ class Finds:
     unchecked: str = ""
     fix: pl.Expr | None = None
     safe: bool = True
+    only_with: str = ""
 
     @functools.cached_property
     def roots(self) -> frozenset[str]:

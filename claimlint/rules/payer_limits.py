@@ -121,6 +121,7 @@ def frequency_limit_exceeded() -> list[Finds]:
                 first_beyond(visit, policy(key), *of_period),
                 message=f"{{service_date}} is visit {{visit}} of the {period}; the plan pays {{policy_{key}}}",
                 values={"visit": visit},
+                only_with=f"policy_{key}",
             )
         )
     episode = ("patient_key", "policy_visits_per_episode_source", pl.coalesce("accident_date", "onset_date"))
@@ -131,6 +132,7 @@ def frequency_limit_exceeded() -> list[Finds]:
             first_beyond(visit, policy("visits_per_episode"), *episode),
             message="{service_date} is visit {visit} for this injury; the plan pays {policy_visits_per_episode}",
             values={"visit": visit},
+            only_with="policy_visits_per_episode",
         ),
     ]
 
