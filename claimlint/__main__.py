@@ -13,7 +13,7 @@ from claimlint import ClaimlintError
 
 # 0 nothing found, 1 findings, 2 could not run; the others are what a shell gives for the signal.
 COULD_NOT_RUN, INTERRUPTED, CLOSED_PIPE = 2, 130, 141
-_GARBAGE = 50_000  # objects made, after which it is looked for which of them can go; usually 700
+_GARBAGE = 200_000  # objects made, after which it is looked for which of them can go; usually 700
 
 
 def command() -> None:
