@@ -115,9 +115,9 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
 
     Exit status: 0 nothing at or above --fail-on, 1 findings (or, with --diff, corrections), 2 could not run.
     """
-    from claimlint import codeset
+    from claimlint import codeset, icd10cm
 
-    codeset.read_ahead()
+    codeset.read_ahead(icd10cm.shipped)
     from claimlint import engine
     from claimlint.manifest import Inputs
     from claimlint.sources import total_size

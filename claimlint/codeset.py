@@ -101,10 +101,10 @@ def use(overlays: Sequence[Path], *, imports: bool = True) -> None:
         forget()
 
 
-def read_ahead() -> None:
-    """Begin to read the tables in a thread of its own, while the modules of a run are imported.
+def read_ahead(*others: Callable[[], object]) -> None:
+    """Begin to read the tables, and then `others`, in a thread of its own, while the modules of a run are imported.
 
-    A table that cannot be read is told of when it is asked for.
+    What cannot be read is told of when it is asked for.
     """
     global _reading_ahead
 
@@ -112,6 +112,8 @@ def read_ahead() -> None:
         with suppress(CodesetError):
             for name in tables():
                 table(name)
+            for other in others:
+                other()
 
     _reading_ahead = threading.Thread(target=read, daemon=True)
     _reading_ahead.start()

@@ -99,6 +99,7 @@ class Evaluation:
         self._risk: dict[tuple[str, ...], list[pl.DataFrame]] = {}
         unknown = table.filter(pl.col("payer_class").is_null() & ~pl.col("past"))
         self._unknown_payers = unknown["claim_key"].n_unique()
+        self._payer_classes = set(table["payer_class"].unique())
         self._case = 0
         self._hits_found: list[pl.DataFrame] = []
         # With how many it is about, where `{count}` stands in the reason.
@@ -113,8 +114,6 @@ class Evaluation:
             self._failed(rule, error)
             return
         for finds in conditions:
-            if finds.only_with in table.columns and table[finds.only_with].null_count() == table.height:
-                continue
             roots = vocabulary.needs(finds) - set(rule.optional)
             register = self._missing_register(roots)
             if register:
@@ -141,7 +140,11 @@ class Evaluation:
                 )
                 when = when & ~pl.col("file_no").is_in(without)
             if rule.payers:
+                if self._payer_classes.isdisjoint(rule.payers) and not rule.across:  # whose lines others may look at
+                    continue
                 when = when & pl.col("payer_class").is_in(rule.payers)
+            if finds.only_with in table.columns and table[finds.only_with].null_count() == table.height:
+                continue
             self._cases.setdefault(finds.view or rule.view, []).append(_Case(rule, finds, when))
         if self._unknown_payers and (rule.payers or rule.policy):
             self._cannot(

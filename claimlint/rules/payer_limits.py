@@ -60,12 +60,17 @@ property_casualty_claim_number=A-42 initial_treatment_date=2026-01-06
     ]
     lacks = pl.concat_str(empty, separator=", ", ignore_nulls=True)
     return [
-        Finds(days > policy("treatment_within_days"), values={"first_treatment": first, "days": days}),
+        Finds(
+            days > policy("treatment_within_days"),
+            values={"first_treatment": first, "days": days},
+            only_with="policy_treatment_within_days",
+        ),
         Finds(
             (lacks != "") & policy("required_columns").is_not_null(),
             message="the state's rules want {lacks}, which the claim leaves empty",
             hint="fill it in, as the state's form asks",
             values={"lacks": lacks},
+            only_with="policy_required_columns",
         ),
     ]
 
