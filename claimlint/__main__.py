@@ -33,6 +33,8 @@ def main() -> None:
     sys.unraisablehook = lambda unraisable: None  # of destructors, once a disk is full: the cause is told
     # Polars' other engine is made for larger tables than the parts that lines are linted in: it takes a tenth longer.
     os.environ.setdefault("POLARS_ENGINE_AFFINITY", "in-memory")
+    # NumPy's library for matrices, of which there are none here, would wait for work with a thread for each processor.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # A stream that the caller closed is None: the run goes on, and what would go there goes nowhere.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115 - for as long as the process lives
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
