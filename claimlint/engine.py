@@ -25,7 +25,7 @@ from claimlint.inputs import Options as Options
 from claimlint.inputs import Progress, read_history, read_registers
 from claimlint.memory import give_back
 from claimlint.quoting import quoted
-from claimlint.readers import NotClaimRows, NotClaims, Place, Problem, Read, Unreadable, sniff
+from claimlint.readers import NotClaimRows, NotClaims, Place, Problem, Read, Unreadable, locate, sniff
 from claimlint.readers.slices import Sliced
 from claimlint.readers.spans import series
 from claimlint.rules import all_rules
@@ -163,8 +163,9 @@ class Run:
         self._first: dt.date | None = None
 
     def close(self) -> None:
-        """Take away what was written to disk."""
+        """Take away what was written to disk, and what is kept of claims in memory."""
         self._shelf.close()
+        locate.forget()
 
     def add_history(self) -> None:
         """Take in the earlier exports, before any file. Raises CannotRun for one that cannot be read."""

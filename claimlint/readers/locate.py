@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from claimlint import codeset
 from claimlint.lines import BY_NAME, At
 from claimlint.quoting import AMOUNT, CODE, CONTROL, DATE, MASK, NPI, NUMBER, TAXONOMY, has_form, procedure, quoted
 from claimlint.readers import Place, shown
@@ -301,7 +300,12 @@ def _told(
 
 
 # Many claims have the same service line, and many findings one segment.
-_told_again = codeset.kept(_told, 4096)
+_told_again = functools.lru_cache(4096)(_told)
+
+
+def forget() -> None:
+    """Keep no segment of a run that has ended: it may be about a patient."""
+    _told_again.cache_clear()
 
 
 def _hidden(segment: Segment, joint: bytes) -> dict[int, set[int]]:
