@@ -424,7 +424,7 @@ class Run:
             own.charges_at_risk += int(rows["charge"].sum())
             is_at_risk[lines_of_part] = True
             own.at_risk = np.packbits(is_at_risk)
-        risks.append(self._put_away(evaluation.risk(at_risk, pl.concat(new) if new else at_risk["row"])))
+        risks.append(evaluation.risk(at_risk, pl.concat(new) if new else at_risk["row"]))
         self._suppressed.update(evaluation.suppressed)
         for record in evaluation.not_checked:
             not_checked.setdefault(record, 0)

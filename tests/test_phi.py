@@ -277,13 +277,13 @@ def test_a_crash_says_where_and_not_of_whom(folder: Path, tmp_path: Path, module
     assert told(ran.stdout + ran.stderr) == []
 
 
-@pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 def test_no_segment_is_kept_in_memory_after_a_run(folder: Path) -> None:
     report = check_sources(claim_files([str(folder)], Options()), Options())
     assert any(finding.place.excerpt for finding in report.findings)
     assert locate._told_again.cache_info().currsize == 0  # nothing public tells of it
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 def test_nothing_is_left_on_the_disk_by_a_run_that_is_killed(tmp_path: Path) -> None:
     (tmp_path / "temp").mkdir()
     large = tmp_path / "large.837"
