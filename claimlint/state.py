@@ -99,6 +99,7 @@ class State:
         while True:
             try:
                 with self._errors():
+                    self._lock.execute("pragma journal_mode = memory")  # or a run that ends at once leaves its journal
                     self._lock.execute("begin exclusive")
                 return
             except _Held:
