@@ -25,11 +25,12 @@ import polars as pl
 import pyarrow as pa
 
 from claimlint import ClaimlintError, codeset, config, lines, own, registers, rules
-from claimlint.engine import Options, by_read, read_bytes
+from claimlint.engine import Options, by_read
 from claimlint.evaluation import Evaluation, spans
 from claimlint.findings import Finding
 from claimlint.hits import file_finding, located, of_reader, repeated_interchanges, unpacked
 from claimlint.inputs import read_registers
+from claimlint.intake import read_bytes
 from claimlint.readers import Problem, Read
 from claimlint.shelf import group_key, part_of
 from claimlint.table import enrich, typed

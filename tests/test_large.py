@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from claimlint import engine, shelf, sources
+from claimlint import intake, shelf, sources
 from claimlint.engine import CannotRun, Options, check
 from claimlint.examples import AS_OF
 from claimlint.findings import Finding, Findings
@@ -271,13 +271,13 @@ def test_odd_csvs_are_read_in_slices_as_they_are_whole(
     whole = told([str(file)])
     cut_small(1_500)
     at_once = []
-    read = engine.read_bytes
+    read = intake.read_bytes
 
     def noted(data: bytes, name: str, options: Options) -> object:
         at_once.append(len(data))
         return read(data, name, options)
 
-    monkeypatch.setattr(engine, "read_bytes", noted)
+    monkeypatch.setattr(intake, "read_bytes", noted)
     assert told([str(file)]) == whole
     assert bool(at_once) == whole_at_once
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from claimlint import ClaimlintError, baseline, codeset, config, engine, own, rules
+from claimlint import ClaimlintError, baseline, codeset, config, engine, intake, own, rules
 from claimlint.config import PAYER_CLASSES, Config
 from claimlint.evaluation import Memory
 from claimlint.findings import SEVERITIES, Finding
@@ -186,7 +186,7 @@ def _options(project: Project) -> Options:
 
 def read(name: str, data: bytes, project: Project) -> Read | tuple[str, str]:
     """A document, read; or the code and message of why it is no claims."""
-    return engine.read_bytes(data, name, project.options)
+    return intake.read_bytes(data, name, project.options)
 
 
 def lint(
@@ -210,8 +210,8 @@ def lint(
         progress=progress,
     )
     with closing(engine.Run(options, read_registers(options), memory)) as run:
-        run.add_history()
-        run.add_read(name, made)
+        run.intake.add_history()
+        run.intake.add_read(name, made)
         report = run.report()
     if project.baseline:
         report, _ = baseline.compared(report, baseline.load(project.baseline), project.baseline)
