@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -29,8 +28,7 @@ PAYER_NAME = pl.coalesce("payer_name", "payer_id", "payer_class")
 PROVIDER_NPI = pl.coalesce("rendering_npi", "billing_npi")
 
 
-@dataclass(frozen=True)
-class Cause:
+class Cause(NamedTuple):
     """What one correction would do away with.
 
     `about`: what the findings share, without patient data. `message` and `hint` are those of one of them. `claims` and

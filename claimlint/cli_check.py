@@ -350,7 +350,7 @@ def _write(report: Report, options: dict[str, Any], files: Files) -> None:
         if output is None or (output.exists() and not output.is_file()):  # /dev/stdout, a pipe
             streams.append((form, output))
         else:
-            pieces = reports.render(report, form, replace(style, output=output))
+            pieces = reports.render(report, form, style._replace(output=output))
             files.add(output, reports.encoded(pieces), 0o600)
     for form, output in streams:
         if output is None:
@@ -365,8 +365,7 @@ def _print(report: Report, form: str, style: Style) -> None:
     from claimlint import reports
 
     terminal = sys.stdout.isatty()
-    seen = replace(
-        style,
+    seen = style._replace(
         colour=terminal and not os.environ.get("NO_COLOR"),
         width=shutil.get_terminal_size().columns if terminal else None,
     )

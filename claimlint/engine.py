@@ -161,7 +161,7 @@ class Run:
             found,
             sorted((_counted(n, count) for n, count in not_checked.items()), key=lambda n: (n.code, n.reason)),
             [
-                (name, replace(u, claim_id=u.claim_id and quoted("claim_id", u.claim_id)))
+                (name, u._replace(claim_id=u.claim_id and quoted("claim_id", u.claim_id)))
                 for name, made in self.intake.reads.values()
                 for u in made.unreadable
             ],
@@ -332,7 +332,7 @@ def by_read(hits: pl.DataFrame) -> list[tuple[int, bytes]]:
 
 
 def _counted(record: NotChecked, count: int) -> NotChecked:
-    return replace(record, reason=record.reason.replace("{count}", f"{count:,}"))
+    return record._replace(reason=record.reason.replace("{count}", f"{count:,}"))
 
 
 def seen(reads: Sequence[tuple[str, Read]], options: Options, given: registers.Registers, view: str) -> pl.DataFrame:

@@ -10,8 +10,8 @@ import pickle
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import polars as pl
 
@@ -25,8 +25,7 @@ Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 
-@dataclass(frozen=True)
-class Edit:
+class Edit(NamedTuple):
     """`new` in the place of `old`; `also`: on another row of the claim, left alone where that says something else."""
 
     place: Place
@@ -35,8 +34,7 @@ class Edit:
     also: bool = False
 
 
-@dataclass(frozen=True)
-class Fix:
+class Fix(NamedTuple):
     """What corrects a finding. `replacement` is the right text of the value; an empty one takes it out of its list.
 
     A safe fix only spells what was meant. One that is not safe may be what was meant: look at it before it is sent.
@@ -57,8 +55,7 @@ class Fix:
         }
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """One thing wrong with one value.
 
     `payer` is its name, or else its id or class; `provider` the NPI of who rendered the service or else bills it;
@@ -122,8 +119,7 @@ class Finding:
         }
 
 
-@dataclass(frozen=True)
-class NotChecked:
+class NotChecked(NamedTuple):
     """A rule, or (not `whole`) a part of it, that could not be checked: why, and what would enable it."""
 
     code: str
@@ -244,8 +240,8 @@ class Report:
             "schema_version": 1,
             "summary": self.summary,
             "findings": (f.as_dict() for f in self.findings),
-            "unreadable": [{"file": name, **asdict(u)} for name, u in self.unreadable],
-            "not_checked": [asdict(n) for n in self.not_checked],
+            "unreadable": [{"file": name, **u._asdict()} for name, u in self.unreadable],
+            "not_checked": [n._asdict() for n in self.not_checked],
             "causes": [c.as_dict() for c in self.causes],
         }
 

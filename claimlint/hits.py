@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -17,12 +16,11 @@ from claimlint.rules import Rule
 from claimlint.sources import relative
 
 
-@dataclass(frozen=True)
-class Replacement:
+class Replacement(NamedTuple):
     """One text for another, where a value of the row at `positions` stands; see `findings.Edit`."""
 
     positions: dict[str, int]
-    index: int
+    entry: int
     old: str
     new: str
     also: bool
@@ -67,7 +65,7 @@ def located(
         key = (row["case"], place.line, place.column, place.element, row["claim_key"], row["message"])
         if (first := at_place.get(key)) is not None:
             cents = (first.charge_cents or 0) + (row["cents"] or 0)
-            at_place[key] = replace(first, charge_cents=cents, service_line=None, procedure=None)
+            at_place[key] = first._replace(charge_cents=cents, service_line=None, procedure=None)
             continue
         fix = None
         if row["correction"] is not None:
@@ -81,7 +79,7 @@ def located(
 
 def _placed(correction: Correction, column: str, locate: Locate, separator: str, show_phi: bool) -> Fix:
     edits = tuple(
-        Edit(locate(each.positions, column, each.index, show_phi), each.old, each.new, each.also)
+        Edit(locate(each.positions, column, each.entry, show_phi), each.old, each.new, each.also)
         for each in correction.replacements
     )
     private = quoting.quoted(column, correction.text) != correction.text

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -26,21 +26,20 @@ _NO_LINES = pl.DataFrame()  # of a read whose lines are shelved
 READING = 0.3
 
 
-@dataclass(frozen=True)
-class _Unit:
-    """What is read at a time: a file, or slice `index` of a large one; `last` of its file."""
+class _Unit(NamedTuple):
+    """What is read at a time: a file, or slice `part` of a large one; `last` of its file."""
 
     opened: Opened
     number: int
     sliced: Sliced | None = None
-    index: int = 0
+    part: int = 0
     last: bool = True
 
     @property
     def size(self) -> int:
         """In bytes."""
         if self.sliced:
-            return self.sliced.lengths[self.index]
+            return self.sliced.lengths[self.part]
         return self.opened.size if isinstance(self.opened, Source) else 0
 
 
@@ -129,8 +128,8 @@ class Intake:
                 markup += sliced.markup if sliced else 0
                 self._shelf.expected_bytes = max(size, self._options.expected_bytes) - markup
             count = len(sliced.lengths) if sliced else 1
-            for index in range(count):
-                yield _Unit(opened, self._count, sliced, index, index == count - 1)
+            for part in range(count):
+                yield _Unit(opened, self._count, sliced, part, part == count - 1)
                 self._count += 1
 
     def _read(self, unit: _Unit) -> tuple[_Unit, Read | tuple[str, str] | str]:
@@ -142,7 +141,7 @@ class Intake:
             return unit, ("STR001", opened.message)
         try:
             if unit.sliced:
-                made = unit.sliced.read(unit.index)
+                made = unit.sliced.read(unit.part)
             else:
                 whole = read_bytes(opened.data, opened.name, self._options)
                 if isinstance(whole, tuple):

@@ -11,9 +11,9 @@ import difflib
 import re
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -93,8 +93,7 @@ class PackError(ClaimlintError):
     """A policy pack is malformed; the message names the file, the key and the nearest right one."""
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(NamedTuple):
     """One policy: whom and what it is about, when it is in force, and what it sets."""
 
     id: str
@@ -119,8 +118,7 @@ class Policy:
         return (self.effective_from or on) <= on <= (self.effective_to or on)
 
 
-@dataclass(frozen=True)
-class Pack:
+class Pack(NamedTuple):
     """The policies of a payer class, or of one plan or state in it."""
 
     file: str

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
 import polars as pl
 
@@ -153,8 +154,7 @@ class Register:
     problems: list[Problem] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Registers:
+class Registers(NamedTuple):
     """The registers of a run, as far as they were given."""
 
     authorizations: Register | None = None

@@ -12,7 +12,7 @@ import fnmatch
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -171,7 +171,7 @@ class Scope:
             chosen = rules is None or each.code in rules
             kept, set_aside = self.told(each.code, hits, {0: (name, None)}, as_of, chosen=chosen)
             suppressed.update(set_aside)
-            result += [replace(each, severity=severity) for severity in kept["severity"]]
+            result += [each._replace(severity=severity) for severity in kept["severity"]]
         return result, suppressed
 
     def notes(self, suppressed: Counter[int], as_of: dt.date) -> list[str]:

@@ -20,7 +20,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -279,8 +279,11 @@ def _connected(path: Path, wait: float) -> sqlite3.Connection:
 
 def _packed(finding: Finding) -> bytes:
     if finding.fix and finding.fix.private:  # its edits have the patient's value
-        finding = replace(finding, fix=replace(finding.fix, replacement="", edits=()))
-    return zlib.compress(json.dumps(asdict(finding), default=str).encode(), 1)
+        finding = finding._replace(fix=finding.fix._replace(replacement="", edits=()))
+    edits = [each._asdict() | {"place": each.place._asdict()} for each in finding.fix.edits] if finding.fix else []
+    fix = finding.fix and finding.fix._asdict() | {"edits": edits}
+    made = finding._asdict() | {"place": finding.place._asdict(), "fix": fix}
+    return zlib.compress(json.dumps(made, default=str).encode(), 1)
 
 
 def _unpacked(packed: bytes) -> Finding:

@@ -12,9 +12,8 @@ import functools
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -27,8 +26,7 @@ class StoreError(ClaimlintError):
     """An imported file cannot be written, or one in the folder is no import."""
 
 
-@dataclass(frozen=True)
-class Imported:
+class Imported(NamedTuple):
     """One import: `kind` as `claimlint codesets import` takes it, and the days for which the release speaks.
 
     `files` are the names of the files it was made from and `sha256` is of their bytes; `rows` counts codes or pairs.
@@ -90,7 +88,7 @@ def _read(path: Path) -> Imported:
 def put(table: pl.DataFrame, made: Imported) -> Imported:
     """Keep a table; an import of the same kind and release is replaced at once, or not at all. Raises StoreError."""
     path = folder() / made.kind / f"{made.release}.parquet"
-    record = {k: v for k, v in asdict(made).items() if k != "path"}
+    record = {k: v for k, v in made._asdict().items() if k != "path"}
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -73,7 +73,7 @@ def moved(
     auths, docs = (
         each and replace(each, table=move(each.table)) for each in (given.authorizations, given.documentation)
     )
-    given = replace(given, authorizations=auths, documentation=docs)
+    given = given._replace(authorizations=auths, documentation=docs)
     return move(table), replace(options, as_of=options.as_of + by), given
 
 

@@ -1,6 +1,5 @@
 """Large files are read in slices and linted in parts: nothing may depend on where the cuts are."""
 
-import dataclasses
 import gzip
 import zipfile
 from collections.abc import Callable
@@ -147,7 +146,7 @@ def test_packed_findings_are_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def at(line: int) -> Finding:
         place = Place(line, 1, line, 2)
-        return dataclasses.replace(base, file="a.csv", place=place)
+        return base._replace(file="a.csv", place=place)
 
     made = Findings()
     for lines in ([1, 2, 3], [5, 6, 9, 12], [2, 3, 20, 21], [4, 30], []):

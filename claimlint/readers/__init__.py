@@ -10,15 +10,14 @@ import datetime as dt
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
 Format = Literal["csv", "x12", "xml"]
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a value stands. Lines and columns count from 1, columns in characters; the end is exclusive.
 
     `segment` and `element` are X12 names (`SV1`, `SV101-2`) or, for a CSV, empty and the heading. `excerpt` is the
@@ -36,8 +35,7 @@ class Place:
     mark: tuple[int, int] = (0, 0)
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """A structure finding of a reader: code STR001, STR002 or STR003, what is wrong and what to do next.
 
     `correction` is what stands at the place and what belongs there, where that can be told. `known_by` tells it from
@@ -53,8 +51,7 @@ class Problem:
     known_by: str = ""
 
 
-@dataclass(frozen=True)
-class Unreadable:
+class Unreadable(NamedTuple):
     """A claim that was read but not checked: its id where known, the line it begins on and the reason."""
 
     claim_id: str | None

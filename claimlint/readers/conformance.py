@@ -6,7 +6,7 @@ import functools
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -37,8 +37,7 @@ _LEVEL = {packed("20"): 20, packed("22"): 22, packed("23"): 23}
 ENVELOPE = ("ISA", "GS", "ST", "SE", "GE", "IEA")
 
 
-@dataclass(frozen=True)
-class Marker:
+class Marker(NamedTuple):
     """A segment of the envelope: its elements (those that are looked at), its number among the file's segments, places.
 
     `place` gives the place of the segment (0), or of its first or second element.
@@ -191,8 +190,7 @@ def hierarchy_faults(
             yield number, int(childless.sum()) - 1, fault
 
 
-@dataclass(frozen=True)
-class LevelProblem:
+class LevelProblem(NamedTuple):
     """A problem with the HL of transaction set number `number`, of which there are `more`; at a byte offset."""
 
     number: int
@@ -207,10 +205,10 @@ def level_problems(found: Iterable[LevelProblem]) -> Iterator[tuple[int, Problem
     for each in found:
         key = each.number, each.problem.code
         before = first.get(key)
-        first[key] = replace(before, more=before.more + 1 + each.more) if before else each
+        first[key] = before._replace(more=before.more + 1 + each.more) if before else each
     for each in first.values():
         also = f" (and {each.more} more like it)" if each.more else ""
-        yield each.offset, replace(each.problem, message=each.problem.message + also)
+        yield each.offset, each.problem._replace(message=each.problem.message + also)
 
 
 def _is_named(cut: Cut) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ The XML reader comes here too: a dialect's stylesheet turns a document back into
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -251,7 +251,7 @@ class _Found:
                 self.notes[note] = None
         if envelope:
             self.faults += between(cut)
-            self.markers += (replace(m, ordinal=m.ordinal + self.segments) for m in markers(cut, locator))
+            self.markers += (m._replace(ordinal=m.ordinal + self.segments) for m in markers(cut, locator))
             self.segments += len(cut.ids)
         self._add_strays(cut, locator, sets)
         if not any(each.kind == "837P" for each in sets):
@@ -380,7 +380,7 @@ def read(data: bytes | Slice, exact: Exact | None = None, delimiters: Delimiters
         part=None
         if whole
         else _Part(
-            [replace(m, ordinal=m.ordinal - opened, place=_kept(m)) for m in envelope],
+            [m._replace(ordinal=m.ordinal - opened, place=_kept(m)) for m in envelope],
             found.segments - opened,
             found.levels,
             any(text.startswith(b"ST", p) for p, _, _ in part.pieces[:-1]),
@@ -408,10 +408,10 @@ def finish(reads: Sequence[Read]) -> list[Problem]:
     segments = sets = 0
     for each in reads:
         part: _Part = each.part
-        envelope += [replace(m, ordinal=m.ordinal + segments) for m in part.envelope]
+        envelope += [m._replace(ordinal=m.ordinal + segments) for m in part.envelope]
         segments += part.segments
         sets -= part.goes_on  # its first set is the last one's
-        levels += [replace(level, number=level.number + sets) for level in part.levels]
+        levels += [level._replace(number=level.number + sets) for level in part.levels]
         sets += part.sets
     return [problem for _, problem in (*control_problems(envelope), *level_problems(levels))]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from claimlint.findings import Report
 
@@ -24,8 +24,7 @@ ENDINGS = {
 }
 
 
-@dataclass(frozen=True)
-class Style:
+class Style(NamedTuple):
     """How a report is written.
 
     `width` is that of the terminal, in characters; none elsewhere. `output` is the file that the report goes to, with

@@ -15,8 +15,8 @@ import importlib.metadata
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
 
 import polars as pl
 
@@ -69,8 +69,7 @@ class Finds:
         return frozenset(root for e in (self.when, *(self.values or {}).values()) for root in e.meta.root_names())
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """A rule and everything said about it.
 
     `message` and `hint` are templates over the columns of its view. `payers` are the payer classes it is for (empty:
@@ -213,7 +212,7 @@ def _plugged() -> dict[str, Rule]:
             raise PluginError(
                 f"the plug-in {entry.name} has a rule {taken[0]}; {taken[0][:3]} is claimlint's own family"
             )
-        result |= {code: replace(made, origin=f"plug-in {entry.name}") for code, made in new.items()}
+        result |= {code: made._replace(origin=f"plug-in {entry.name}") for code, made in new.items()}
     return result
 
 

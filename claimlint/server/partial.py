@@ -112,5 +112,5 @@ def _moved_finding(finding: Finding, moved: Callable[[Place], Place]) -> Finding
     """The same finding where it stands now, with its fix."""
     fix, place = finding.fix, moved(finding.place)
     if fix:
-        fix = replace(fix, edits=tuple(replace(each, place=moved(each.place)) for each in fix.edits))
-    return finding if place is finding.place and not fix else replace(finding, place=place, fix=fix)
+        fix = fix._replace(edits=tuple(each._replace(place=moved(each.place)) for each in fix.edits))
+    return finding if place is finding.place and not fix else finding._replace(place=place, fix=fix)

@@ -81,7 +81,7 @@ class Change:
             return place
         line, column = moved(place.line, place.column)
         end_line, end_column = moved(place.end_line, place.end_column)
-        return replace(place, line=line, column=column, end_line=end_line, end_column=end_column)
+        return place._replace(line=line, column=column, end_line=end_line, end_column=end_column)
 
 
 def _alike(one: str, other: str) -> int:
@@ -115,7 +115,7 @@ class Excerpt:
         old, new = self._pieces[max(at, 0)]
         line, column = _shifted(place.line, place.column, old, new)
         end_line, end_column = _shifted(place.end_line, place.end_column, old, new)
-        return replace(place, line=line, column=column, end_line=end_line, end_column=end_column)
+        return place._replace(line=line, column=column, end_line=end_line, end_column=end_column)
 
 
 @dataclass(frozen=True)
