@@ -97,6 +97,7 @@ def enrich(
     table = policy.policy_columns(table, options.packs)
     table = registers.join(table, given)
     table = table.with_columns(vocabulary.derived(options.as_of)).with_columns(
-        *vocabulary.derived_from_derived(), vocabulary.authorization_faults(table)
+        *vocabulary.derived_from_derived(), vocabulary.authorization_faults(table), *vocabulary.valid_npis(table)
     )
+    table = table.with_columns(vocabulary.hidden_decompression())
     return edits.edit_columns(table)

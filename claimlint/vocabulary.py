@@ -6,6 +6,7 @@ A missing value never makes one of these true by accident: each says what null m
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -24,6 +25,8 @@ _LETTER, _EITHER = "[AC-HJKMNP-RT-Y]", "[AC-HJKMNP-RT-Y0-9]"
 MBI = f"^[1-9]{_LETTER}{_EITHER}[0-9]{_LETTER}{_EITHER}[0-9]{_LETTER}{{2}}[0-9]{{2}}$"
 _EXPONENT = r"(?i)^[0-9](\.[0-9]+)?E\+?[0-9]+$"
 
+NPIS = ("billing_npi", "rendering_npi", "referring_npi")
+
 # Columns that the engine derives, and those of the input that each of them rests on.
 NEEDS: dict[str, tuple[str, ...]] = {
     "pointed": ("diagnoses",),
@@ -39,6 +42,9 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "day_units": ("units",),
     "ncci_partner": ("modifiers",),
     "authorization_fault": ("prior_authorization", "member_id", "referral_number"),
+    "decompression_in_fact": ("service_date",),
+    "decompression_session": ("service_date",),
+    **{f"{npi}_valid": (npi,) for npi in NPIS},
 }
 
 # What rules may use beside the columns of the input and the registers: what is worked out, for docs/columns.md.
@@ -60,7 +66,12 @@ WORKED_OUT: dict[str, str] = {
     "pointed": "The diagnoses that the line points at, undotted.",
     "line_decompression_words": "Words for motorised decompression in the line's description or note.",
     "decompression_words": "The same, in the claim's note and the register of documentation too.",
+    "decompression_in_fact": "The line is decompression: billed so, or said to be so under another code.",
+    "decompression_session": "A line of the patient's day is decompression, in the same sense.",
     "authorization_fault": "What is wrong with the form of the prior authorization number, in a word.",
+    "billing_npi_valid": "The billing NPI has ten digits and the right check digit; null without one.",
+    "rendering_npi_valid": "The same of the rendering NPI.",
+    "referring_npi_valid": "The same of the referring NPI.",
     "claim_key": "One number per claim of the run.",
     "patient_key": "One number per patient of the run.",
     "session_key": "One number per patient and day of service of the run.",
@@ -154,6 +165,21 @@ def authorization_faults(lines: pl.DataFrame) -> pl.Series:
     return given.select(fault.alias("authorization_fault")).to_series()
 
 
+def valid_npis(lines: pl.DataFrame) -> list[pl.Series]:
+    """Whether each line's NPIs have ten digits and the right check digit: `billing_npi_valid` and so on (Boolean)."""
+    known = pl.concat([lines[column].unique() for column in NPIS]).unique().drop_nulls()
+    valid = pl.Series(filter(_is_npi, known.to_list()), dtype=pl.String)
+    return [lines[column].is_in(valid).alias(f"{column}_valid") for column in NPIS]
+
+
+def _is_npi(text: str) -> bool:
+    """Ten digits that pass the Luhn check behind the prefix 80840, which adds 24 to their sum (45 CFR 162.406)."""
+    if not re.fullmatch("[12][0-9]{9}", text):
+        return False
+    doubled, single = map(int, text[::2]), map(int, text[1::2])
+    return (24 + sum(2 * digit - 9 * (digit > 4) for digit in doubled) + sum(single)) % 10 == 0
+
+
 def derived_from_derived() -> list[pl.Expr]:
     """Columns that rest on `derived` ones.
 
@@ -201,29 +227,21 @@ def says_decompression() -> pl.Expr:
     return pl.col("decompression_words").is_not_null()
 
 
-def is_decompression_in_fact() -> pl.Expr:
-    """The line is decompression: billed so, or billed as traction, therapy or an unlisted code that a text calls so.
+def hidden_decompression() -> list[pl.Expr]:
+    """What is decompression in fact: `decompression_in_fact` and `decompression_session` (Boolean).
 
-    Text of the line itself counts for that line. A claim's note or the chart speaks of the whole session, so it counts
-    for traction and unlisted codes only, and only where no line says or bills it itself.
+    A line billed so, or billed as traction, therapy or an unlisted code that a text calls so. Text of the line itself
+    counts for that line. A claim's note or the chart speaks of the whole session, so it counts for traction and
+    unlisted codes only, and only where no line says or bills it itself.
     """
-    own, hides, may_hide = _hidden_decompression()
-    shared = may_hide & ~on_session(own)
-    return is_decompression() | ((hides | shared) & ~on_session(is_decompression()))
-
-
-def is_decompression_session() -> pl.Expr:
-    """A line of the session is decompression in fact."""
-    # Said anew, since a window in a window is worked out group by group.
-    own, hides, may_hide = _hidden_decompression()
-    return on_session(is_decompression() | hides) | (on_session(may_hide) & ~on_session(own))
-
-
-def _hidden_decompression() -> tuple[pl.Expr, pl.Expr, pl.Expr]:
-    """Whether the line's own text names it, whether it does so under another code, and whether a shared text may."""
     own = pl.col("line_decompression_words").is_not_null()
     other = is_traction() | pl.col("is_unlisted").fill_null(False)
-    return own, own & (other | is_group("therapy")), says_decompression() & other
+    hides, may_hide = own & (other | is_group("therapy")), says_decompression() & other
+    shared = may_hide & ~on_session(own)
+    line = is_decompression() | ((hides | shared) & ~on_session(is_decompression()))
+    # Said anew, since a window in a window is worked out group by group.
+    session = on_session(is_decompression() | hides) | (on_session(may_hide) & ~on_session(own))
+    return [line.alias("decompression_in_fact"), session.alias("decompression_session")]
 
 
 def is_chiropractors() -> pl.Expr:

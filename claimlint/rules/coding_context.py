@@ -9,7 +9,6 @@ from claimlint.rules import Finds, rule
 from claimlint.vocabulary import (
     has_modifier,
     is_chiropractors,
-    is_decompression_session,
     is_group,
     is_session,
     on_session,
@@ -261,5 +260,5 @@ def no_skilled_service_on_date() -> Finds:
     passive = pl.col("procedure_kind").is_in(_PASSIVE_KINDS).fill_null(False)
     listed = pl.when(passive).then("procedure").drop_nulls().unique(maintain_order=True).implode()
     procedures = listed.over("session_key", mapping_strategy="join")
-    elsewhere = is_decompression_session() | on_session(payer_is("medicare") & is_chiropractors())
+    elsewhere = pl.col("decompression_session") | on_session(payer_is("medicare") & is_chiropractors())
     return Finds(passive & ~on_session(~passive) & ~elsewhere, values={"procedures": procedures})

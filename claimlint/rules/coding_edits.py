@@ -57,7 +57,7 @@ def ncci_pair_conflict() -> list[Finds]:
         procedure=99213 units=1 modifiers=
         procedure=98941 units=1 modifiers=AT
     """
-    partner = pl.any_horizontal(pl.col("ncci_partner_modifiers").list.contains(m) for m in _APART).fill_null(False)
+    partner = (pl.col("ncci_partner_modifiers").list.set_intersection(list(_APART)).list.len() > 0).fill_null(False)
     bundled = pl.col("ncci_partner").is_not_null() & ~is_group("office_visit")
     severity = _severity("ncci_verify")
     others = pl.col("procedure").n_unique().over("session_key")

@@ -32,9 +32,9 @@ _NO_IMAGING = (
 
 def _all_pointed(pattern: str) -> pl.Expr:
     """Every diagnosis that the line points at matches; false when it points at none."""
-    pointed = pl.col("pointed")
-    matches = pointed.list.eval(pl.element().str.contains(pattern)).list.all()
-    return (pointed.list.len() > 0).fill_null(False) & matches.fill_null(False)
+    each = pattern.removeprefix("^")
+    each = each.removesuffix("$") if each.endswith("$") else f"{each}[^ ]*"
+    return pl.col("pointed").list.join(" ").str.contains(f"^{each}(?: {each})*$").fill_null(False)
 
 
 def _needs_note() -> pl.Expr:

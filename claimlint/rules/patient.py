@@ -10,7 +10,6 @@ from claimlint.vocabulary import (
     has_modifier,
     is_chiropractors,
     is_decompression,
-    is_decompression_in_fact,
     payer_is,
     policy,
 )
@@ -160,7 +159,7 @@ def letter_of_medical_necessity_advised() -> pl.Expr:
         procedure=S9090 modifiers= units=1 doc.letter_date=
     """
     known = pl.col("doc_found").fill_null(False)
-    return payer_is("self-pay") & is_decompression_in_fact() & known & pl.col("doc_letter_date").is_null()
+    return payer_is("self-pay") & pl.col("decompression_in_fact") & known & pl.col("doc_letter_date").is_null()
 
 
 @rule(

@@ -10,7 +10,6 @@ from claimlint.vocabulary import (
     has_modifier,
     is_chiropractors,
     is_decompression,
-    is_decompression_in_fact,
     payer_is,
     policy,
 )
@@ -29,7 +28,7 @@ def policy_refuses() -> pl.Expr:
 def denial_expected() -> pl.Expr:
     """The policy does not pay for the line, or it is decompression for Medicare, whatever its code."""
     # The policy was looked up by the code that was billed; NCD 160.16 is about what was done.
-    return ~payer_is("self-pay") & (policy_refuses() | (payer_is("medicare") & is_decompression_in_fact()))
+    return ~payer_is("self-pay") & (policy_refuses() | (payer_is("medicare") & pl.col("decompression_in_fact")))
 
 
 @rule(
@@ -107,7 +106,7 @@ def not_covered_by_medicare() -> list[Finds]:
     Clean: mechanical traction is covered
         procedure=97012 modifiers=GP claim_filing_indicator=MB member_id=1EG4TE5MK73 payer_name=Medicare
     """
-    unmarked = is_decompression_in_fact() & ~has_modifier("GA", "GZ") & ~is_chiropractors()
+    unmarked = pl.col("decompression_in_fact") & ~has_modifier("GA", "GZ") & ~is_chiropractors()
     return [
         Finds(unmarked & ~has_modifier("GY")),
         Finds(
@@ -147,7 +146,7 @@ def notice_modifier_missing() -> pl.Expr:
     """
     asked = policy("notice_modifiers").list.len().fill_null(0) > 0
     given = policy("notice_modifiers").list.set_intersection(pl.col("modifiers")).list.len().fill_null(0) > 0
-    elsewhere = payer_is("medicare") & (is_decompression_in_fact() | is_chiropractors())
+    elsewhere = payer_is("medicare") & (pl.col("decompression_in_fact") | is_chiropractors())
     return policy_refuses() & asked & ~given & ~elsewhere
 
 
@@ -303,7 +302,7 @@ def medicare_advantage_policy_check() -> list[Finds]:
     Clean: mechanical traction
         procedure=97012 units=1 claim_filing_indicator=16 prior_authorization=
     """
-    under_therapy = is_decompression_in_fact() & ~is_decompression()
+    under_therapy = pl.col("decompression_in_fact") & ~is_decompression()
     described = pl.any_horizontal(pl.col(c).is_not_null() for c in ("procedure_description", "line_note", "claim_note"))
     asked = policy("authorization_required").fill_null(False)
     unlisted = pl.col("is_unlisted").fill_null(False)
