@@ -6,7 +6,7 @@ import itertools
 import pickle
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import polars as pl
@@ -30,6 +30,7 @@ _ONE = ("claim", "session", "patient")  # views that have one finding for all ro
 _OF_HIT = ("file_no", "row", "claim_key", *lines.POSITIONS, "claim_id", "service_line", "procedure", "service_date",
            "payer_class")  # fmt: skip
 _ALWAYS = ("past", "file_no", "payer_class")  # what every condition is limited by
+_ROWS = 10_000  # taken out of a view at a time, about
 _INDEXED = {"modifiers": "modifier", "diagnoses": "diagnosis", "pointers": "pointer"}
 
 
@@ -70,6 +71,15 @@ class _Case(NamedTuple):
     rule: Rule
     finds: Finds
     when: pl.Expr
+
+
+class _Taken(NamedTuple):
+    """Where a condition holds, and the values that its message names there."""
+
+    rule: Rule
+    finds: Finds
+    where: pl.Series
+    values: list[pl.Series]
 
 
 class Evaluation:
@@ -240,13 +250,19 @@ class Evaluation:
         # Windows in `values` look at the whole view, so they are worked out before the hits are taken.
         named = [(i, name, e) for i, _, finds in hit for name, e in (finds.values or {}).items()]
         values = table.lazy().select(e.alias(f"{i} {name}") for i, name, e in named).collect()
+        taken: list[_Taken] = []
         for i, rule, finds in hit:
             where = masks[i].arg_true()
             if finds.unchecked:
                 self._cannot(rule, finds.unchecked, finds.hint, whole=False, count=len(where))
                 continue
+            if taken and sum(len(each.where) for each in taken) + len(where) > _ROWS:
+                self._take(view, table, schema, taken)
+                taken = []
             own = [values[f"{i} {name}"][where].alias(name) for name in finds.values or {}]
-            self._take(view, table, schema, rule, finds, where, own)
+            taken.append(_Taken(rule, finds, where, own))
+        if taken:
+            self._take(view, table, schema, taken)
 
     def _masks(self, view: str, table: pl.DataFrame, cases: Sequence[_Case]) -> list[pl.Series]:
         """Where each condition holds, all in one query."""
@@ -259,33 +275,33 @@ class Evaluation:
             memory.keep(view, table, cases, masks)
         return masks
 
-    def _take(
-        self,
-        view: str,
-        table: pl.DataFrame,
-        schema: dict[str, pl.DataType],
-        rule: Rule,
-        finds: Finds,
-        where: pl.Series,
-        values: list[pl.Series],
-    ) -> None:
-        shown = self._shown(view, rule, finds, schema | {each.name: each.dtype for each in values})
-        asked = {root for e in (*shown, *self._fixed(view, rule, finds, schema)) for root in e.meta.root_names()}
-        asked = (asked | {"row", *_WIDE.get(view, ())}).difference(each.name for each in values)
+    def _take(self, view: str, table: pl.DataFrame, schema: dict[str, pl.DataType], taken: Sequence[_Taken]) -> None:
+        """Take the rows of several conditions out of a view, all at once: each time costs much, each row little."""
+        known = _known(view)
+        asked = {"row", *_WIDE.get(view, ()), *_roots(known)}
+        told = []
+        for rule, finds, _, values in taken:
+            shown = self._shown(rule, finds, view, schema | {each.name: each.dtype for each in values})
+            asked |= _roots((*shown, *self._fixed(view, rule, finds, schema))).difference(v.name for v in values)
+            told.append(shown)
         own = [c for c in asked if c in table.columns]
-        hits = table.select(own)[where]
+        every = table.select(own)[pl.concat([each.where for each in taken])]
         if others := asked.difference(own):
-            hits = hits.hstack(self._table.select(others)[hits["row"]])
-        if values:
-            hits = hits.hstack(values)
-        if view in _ONE:  # the line that speaks for the others does not depend on how the rows stand
-            number = pl.col("service_line").cast(pl.Int64, strict=False)
-            hits = hits.sort("service_date", "claim_id", number, "row", nulls_last=True, maintain_order=True)
-            hits = hits.unique(_WIDE[view], keep="first", maintain_order=True)
-        self._of(view, rule, finds, hits, hits.select(shown), schema)
+            every = every.hstack(self._table.select(others)[every["row"]])
+        every = every.with_columns(known)
+        names = [e.meta.output_name() for e in known]
+        begin = 0
+        for (rule, finds, where, values), shown in zip(taken, told, strict=True):
+            hits = every.slice(begin, len(where)).hstack(values)
+            begin += len(where)
+            if view in _ONE:  # the line that speaks for the others does not depend on how the rows stand
+                number = pl.col("service_line").cast(pl.Int64, strict=False)
+                hits = hits.sort("service_date", "claim_id", number, "row", nulls_last=True, maintain_order=True)
+                hits = hits.unique(_WIDE[view], keep="first", maintain_order=True)
+            self._of(view, rule, finds, hits, hits[names].hstack(hits.select_seq(shown)), schema)
 
-    def _shown(self, view: str, rule: Rule, finds: Finds, schema: Mapping[str, pl.DataType]) -> list[pl.Expr]:
-        """What a finding says of a hit."""
+    def _shown(self, rule: Rule, finds: Finds, view: str, schema: Mapping[str, pl.DataType]) -> list[pl.Expr]:
+        """What a finding of this condition says of a hit, beside what is known of every hit."""
         severity = pl.lit(rule.severity) if finds.severity is None else finds.severity
         hint = template(finds.hint or rule.hint, schema)
         if rule.policy:
@@ -297,15 +313,10 @@ class Evaluation:
                 pl.lit("")
             )
         return [
-            *map(pl.col, _OF_HIT),
-            pl.col(_CHARGE.get(view, "charge")).alias("cents"),
-            (pl.col("index") if view in _INDEXED else pl.lit(-1)).cast(pl.Int32).alias("index"),
             template(finds.message or rule.message, schema).alias("message"),
             hint.alias("hint"),
             severity.alias("severity"),
             causes.key(rule, finds.field or rule.field, _INDEXED.get(view), schema).alias("cause"),
-            causes.PAYER_NAME.alias("payer"),
-            causes.PROVIDER_NPI.alias("provider"),
         ]
 
     def _of(
@@ -331,15 +342,14 @@ class Evaluation:
         self._risk.setdefault(tuple(keys), []).append(at_risk)
         corrections = self._corrections(rule, finds, view, hits, schema)
         self._case += 1
-        told = wanted.select(
-            pl.lit(rule.code).alias("code"),
-            pl.lit(self._case, pl.Int32).alias("case"),
-            pl.lit(finds.field or rule.field).alias("column"),
-            *wanted.columns,
-            pl.Series("correction", [corrections.get(at) for at in range(wanted.height)], pl.Binary)
-            if corrections
-            else pl.lit(None, pl.Binary).alias("correction"),
+        alike = pl.DataFrame(
+            {"code": [rule.code], "case": [self._case], "column": [finds.field or rule.field], "correction": [None]},
+            {"code": pl.String, "case": pl.Int32, "column": pl.String, "correction": pl.Binary},
         )
+        told = wanted.hstack([each.new_from_index(0, wanted.height) for each in alike])
+        if corrections:
+            of_each = [corrections.get(at) for at in range(wanted.height)]
+            told = told.with_columns(pl.Series("correction", of_each, pl.Binary))
         self._hits_found.append(told)
 
     def rows_of(self, rules: Sequence[Rule], group: tuple[str, ...]) -> pl.DataFrame:
@@ -359,9 +369,9 @@ class Evaluation:
         for rule in rules:
             for finds in rule.conditions():
                 view, values = finds.view or rule.view, finds.values or {}
-                shown = self._shown(view, rule, finds, {**schema, **dict.fromkeys(values, pl.String())})
-                expressions = (finds.when, *values.values(), *shown, *self._fixed(view, rule, finds, schema))
-                needed |= {root for e in expressions for root in e.meta.root_names()}
+                shown = self._shown(rule, finds, view, {**schema, **dict.fromkeys(values, pl.String())})
+                shown += _known(view)
+                needed |= _roots((finds.when, *values.values(), *shown, *self._fixed(view, rule, finds, schema)))
                 asked |= vocabulary.needs(finds)
         of_registers = [pl.col(c).is_not_null() for c in asked if c.startswith(tuple(registers.KINDS)) and c in schema]
         known = pl.any_horizontal(of_registers) if of_registers else pl.lit(True)
@@ -449,6 +459,21 @@ class Evaluation:
             lines_at_risk.group_by("claim_key").agg(sums),
             _own(causes.shares(by_rule, lines_at_risk)),
         )
+
+
+def _known(view: str) -> list[pl.Expr]:
+    """What is known of every hit in a view, whatever the condition."""
+    return [
+        *map(pl.col, _OF_HIT),
+        pl.col(_CHARGE.get(view, "charge")).alias("cents"),
+        (pl.col("index") if view in _INDEXED else pl.lit(-1)).cast(pl.Int32).alias("index"),
+        causes.PAYER_NAME.alias("payer"),
+        causes.PROVIDER_NPI.alias("provider"),
+    ]
+
+
+def _roots(expressions: Iterable[pl.Expr]) -> set[str]:
+    return {root for e in expressions for root in e.meta.root_names()}
 
 
 def _own(frame: pl.DataFrame) -> pl.DataFrame:

@@ -32,7 +32,7 @@ GUIDES = {
     "X224": "an 837D dental claim",
     "X097": "an 837D dental claim",
 }
-_ISA = re.compile(rb"ISA(?=[^A-Za-z0-9\s])|ISA(?=[\t\x1c-\x1f])", re.IGNORECASE)
+_ISA = re.compile(rb"ISA(?=[^A-Za-z0-9\s]|[\t\x1c-\x1f])", re.IGNORECASE)
 _GS = re.compile(rb"GS([^A-Za-z0-9\s])", re.IGNORECASE)
 _CODE = re.compile(rb"(?:SV1|HI)([^A-Za-z0-9\s])(?:HC|A?BK)([^A-Za-z0-9\s])", re.IGNORECASE)
 _SMALL = re.compile(rb"[^A-Za-z0-9 ]\s*(?:gs|st|hl|nm1|clm|sv1)[^A-Za-z0-9\s]")
@@ -114,8 +114,7 @@ def interchanges(data: bytes) -> tuple[list[Interchange], list[Fault]]:
     faults: list[Fault] = []
     begin: int | None = None
     current: Delimiters | None = None
-    for match in _ISA.finditer(data):
-        isa = match.start()
+    for isa in _beginnings(data):
         before = data[:isa].rstrip(b" \r\n\t\0\x1a")[-1:] if isa < 4096 else data[isa - 64 : isa].rstrip()[-1:]
         if current is not None and before and before[0] != current.terminator and data[isa - 1 : isa] not in b"\r\n":
             continue  # the letters ISA inside some element
@@ -147,6 +146,16 @@ def interchanges(data: bytes) -> tuple[list[Interchange], list[Fault]]:
     if begin is not None and current is not None:
         found.append(Interchange(begin, len(data), current))
     return found, faults
+
+
+def _beginnings(data: bytes) -> Iterator[int]:
+    """Where the letters ISA stand with a delimiter after them: a search for bytes takes a third of a pattern's time."""
+    capitals = data.upper()
+    at = capitals.find(b"ISA")
+    while at >= 0:
+        if _ISA.match(data, at):
+            yield at
+        at = capitals.find(b"ISA", at + 3)
 
 
 def _as_used(data: bytes, group: int, declared: Delimiters) -> tuple[Delimiters, list[Fault]]:

@@ -69,8 +69,11 @@ class Cut:
         starts = self._skip_blanks(starts, ends)
         filled = starts < ends
         self.start, self.end = starts[filled], self._strip_blanks(starts[filled], ends[filled])
-        self._elements = np.flatnonzero(part == delimiters.element) + begin
-        self._components = np.flatnonzero(part == delimiters.component) + begin
+        # Behind the last of them one that is beyond the end: of what a segment has not, the place is then its end.
+        self._elements, self._components = (
+            np.append(np.flatnonzero(part == each) + begin, len(data))
+            for each in (delimiters.element, delimiters.component)
+        )
         self._first = np.searchsorted(self._elements, self.start)
         self._count = np.searchsorted(self._elements, self.end) - self._first
         self.ids = self.pack(self.element(np.arange(len(self.start)), 0))
@@ -100,16 +103,11 @@ class Cut:
 
     def element(self, segments: Ints, number: int) -> Spans:
         """Spans of element `number` (0 is the segment id); empty (start = end) where a segment has fewer."""
-        first, count = self._first[segments], self._count[segments]
-        if not len(self._elements):
-            start, end = self.start[segments], self.end[segments]
-            return (start, end) if number == 0 else (end, end)
-        last = len(self._elements) - 1
-        left = self._elements[np.clip(first + number - 1, 0, last)] + 1
-        right = self._elements[np.clip(first + number, 0, last)]
-        start = self.start[segments] if number == 0 else np.where(count >= number, left, self.end[segments])
-        end = np.where(count > number, right, self.end[segments])
-        return start, np.maximum(start, end)
+        first, stop = self._first[segments] + number, self.end[segments]
+        end = np.minimum(self._elements.take(first, mode="clip"), stop)
+        if number == 0:
+            return self.start[segments], end
+        return np.minimum(self._elements.take(first - 1, mode="clip") + 1, stop), end
 
     def widest(self, segments: Ints) -> int:
         """The most elements that one of the segments has."""
@@ -122,16 +120,12 @@ class Cut:
 
     def component(self, spans: Spans, number: int) -> Spans:
         """Spans of component `number` (from 1) of elements; empty where there are fewer."""
-        if not len(self._components):
-            return spans if number == 1 else (spans[1], spans[1])
-        first = np.searchsorted(self._components, spans[0])
-        count = np.searchsorted(self._components, spans[1]) - first
-        last = len(self._components) - 1
-        left = self._components[np.clip(first + number - 2, 0, last)] + 1
-        right = self._components[np.clip(first + number - 1, 0, last)]
-        start = spans[0] if number == 1 else np.where(count >= number - 1, left, spans[1])
-        end = np.where(count >= number, right, spans[1])
-        return start, np.maximum(start, end)
+        start, stop = spans
+        first = np.searchsorted(self._components, start) + number - 1
+        end = np.minimum(self._components.take(first, mode="clip"), stop)
+        if number == 1:
+            return start, end
+        return np.minimum(self._components.take(first - 1, mode="clip") + 1, stop), end
 
     def pack(self, spans: Spans) -> npt.NDArray[np.uint32]:
         """The first four bytes of each span, upper case, as one number (see `packed`)."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -58,7 +58,7 @@ _SHORT_ZIP = (
 )
 _ORPHAN = ("a service line (SV1) that belongs to no claim (CLM)", "check that the file was not cut or sorted")
 
-Extract: TypeAlias = tuple[Ints, pl.Series]
+_NO_TEXT = pl.Series([], dtype=pl.String)
 
 
 class Extractor:
@@ -100,8 +100,9 @@ class Extractor:
         wanted = self.row_of[level]
         if not len(owner):
             return pl.Series([None], dtype=values.dtype).new_from_index(0, len(wanted))
-        at = np.minimum(np.searchsorted(owner, wanted), len(owner) - 1)
-        index = np.where(owner[at] == wanted, at, len(values))  # one behind the values there is a null
+        places = np.full(len(self.cut.ids) + 1, len(values))  # one behind the values there is a null
+        places[owner] = np.arange(len(owner))
+        index = places[wanted]  # of no loop (-1) that null too
         if len(index) <= FEW:
             few = [*values.to_list(), None]
             return pl.Series([few[i] for i in index.tolist()], dtype=values.dtype)
@@ -110,6 +111,8 @@ class Extractor:
     def text(self, at: At) -> pl.Series:
         """A column of text: one value a row."""
         owner, segments = self.candidates(at)
+        if not len(owner):
+            return self._spread(level_of(at), owner, _NO_TEXT)
         spans = self.cut.element(segments, at.element)
         if at.component:
             spans = self.cut.component(spans, at.component)
