@@ -19,21 +19,24 @@ def edit_columns(lines: pl.DataFrame) -> pl.DataFrame:
     of edits was imported); unit_limit (Int64, units of service), unit_limit_verify (Boolean), day_units (Float64: units
     of this code for the patient, day and provider). Needs row, patient_key and billing_npi.
     """
-    lines = lines.with_columns(pl.col("units").sum().over(*_SAME, "procedure").alias("day_units"))
-    codes = lines["procedure"].drop_nulls().unique()
+    # Joined to few columns, and those to the others as they are: of many lines, hundreds of columns are taken anew.
+    own = lines.select(
+        "row", "procedure", *_SAME, "modifiers", pl.col("units").sum().over(*_SAME, "procedure").alias("day_units")
+    )
+    codes = own["procedure"].drop_nulls().unique()
     limits = codeset.unit_limits(codes).rename({"code": "procedure"})
     limits = (
-        lines.select("row", "procedure", "service_date")
+        own.select("row", "procedure", "service_date")
         .join(limits, on="procedure")
         .filter(_in_force())
         .unique("row", keep="last", maintain_order=True)
         .select("row", unit_limit="units", unit_limit_verify="verify")
     )
-    pairs = _pairs(lines, codeset.ncci_pairs(codes))
-    lines = lines.join(limits, on="row", how="left", maintain_order="left")
-    lines = lines.join(pairs, on=["procedure", *_SAME], how="left", maintain_order="left", nulls_equal=True)
+    pairs = _pairs(own, codeset.ncci_pairs(codes))
+    found = own.join(limits, on="row", how="left", maintain_order="left")
+    found = found.join(pairs, on=["procedure", *_SAME], how="left", maintain_order="left", nulls_equal=True)
     paired = pl.col("ncci_paired").fill_null(False) if codeset.has_every_ncci_pair() else pl.lit(None, pl.Boolean)
-    return lines.with_columns(paired.alias("ncci_paired"))
+    return lines.hstack(found.select(pl.exclude(own.columns[:-1])).with_columns(paired.alias("ncci_paired")))
 
 
 def _pairs(lines: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:

@@ -200,15 +200,16 @@ class Evaluation:
         name = _INDEXED.get(view)
         if name is None:
             return self._table
-        table = self._table
-        if view == "diagnoses":  # of the claim, not of each line
-            table = table.filter(pl.col("row") == pl.col("row").min().over("claim_key"))
         spread = [view, "index"] + (["diagnoses_text"] if view == "diagnoses" else [])
         wanted = columns | {"row", *spread}
-        table = table.filter(pl.col(view).is_not_null())
-        table = table.with_columns(pl.int_ranges(pl.col(view).list.len()).alias("index"))
-        table = table.select(c for c in table.columns if c in wanted)
-        table = table.with_columns(pl.col(view).alias(f"all_{view}")).explode(spread)
+        which = pl.col(view).is_not_null()
+        if view == "diagnoses":  # of the claim, not of each line
+            which &= pl.col("row") == pl.col("row").min().over("claim_key")
+        rows = self._table.select(which).to_series().arg_true()
+        table = self._table.select(c for c in self._table.columns if c in wanted)[rows]
+        table = table.with_columns(
+            pl.int_ranges(pl.col(view).list.len()).alias("index"), pl.col(view).alias(f"all_{view}")
+        ).explode(spread)
         renames = {view: name} | ({"diagnoses_text": "diagnosis_text"} if view == "diagnoses" else {})
         table = table.rename(renames)
         if view == "diagnoses":

@@ -169,7 +169,7 @@ def valid_npis(lines: pl.DataFrame) -> list[pl.Series]:
     """Whether each line's NPIs have ten digits and the right check digit: `billing_npi_valid` and so on (Boolean)."""
     known = pl.concat([lines[column].unique() for column in NPIS]).unique().drop_nulls()
     valid = pl.Series(filter(_is_npi, known.to_list()), dtype=pl.String)
-    return [lines[column].is_in(valid).alias(f"{column}_valid") for column in NPIS]
+    return [lines[column].is_in(valid.implode()).alias(f"{column}_valid") for column in NPIS]
 
 
 def _is_npi(text: str) -> bool:
