@@ -13,7 +13,6 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -162,8 +161,7 @@ class Setting(NamedTuple):
     at: str
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(NamedTuple):
     """What a configuration says.
 
     `check`: its keys with their values, paths made of the file's folder. `severities`: by rule or prefix. `overlays`:
@@ -172,8 +170,8 @@ class Config:
     """
 
     path: Path | None = None
-    check: Mapping[str, Setting] = field(default_factory=dict)
-    severities: Mapping[str, Setting] = field(default_factory=dict)
+    check: Mapping[str, Setting] = {}
+    severities: Mapping[str, Setting] = {}
     overlays: tuple[Path, ...] = ()
     rules: tuple[Entry, ...] = ()
     examples: tuple[Entry, ...] = ()

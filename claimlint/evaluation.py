@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import pickle
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import polars as pl
 
-from claimlint import causes, icd10cm, lines, policy, quoting, registers, vocabulary
+from claimlint import causes, icd10cm, lines, policy, registers, vocabulary
 from claimlint.findings import NotChecked
 from claimlint.hits import Correction, Replacement
 from claimlint.inputs import Options
@@ -19,6 +18,7 @@ from claimlint.readers import Read
 from claimlint.rules import Finds, Rule
 from claimlint.sources import relative
 from claimlint.threads import in_order
+from claimlint.wording import template
 
 # What a finding puts at risk when it is about more than one line: the claim's charges, or the patient's day's.
 _WIDE = {"claim": ["claim_key"], "diagnoses": ["claim_key"], "session": ["session_key"],
@@ -485,32 +485,3 @@ def _own(frame: pl.DataFrame) -> pl.DataFrame:
 def spans(group: tuple[str, ...]) -> str:
     """The column that says whether a line's group (see `Rule.across`) has lines in other parts."""
     return f"spans_{'_'.join(group)}"
-
-
-def template(text: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:
-    """A message with `{column}` placeholders as an expression; money in USD, dates in ISO form, lists with commas.
-
-    What has not the form of its column is masked: see `quoting`.
-    """
-    parts = re.split(r"\{(\w+)\}", text)
-    exprs = [_as_text(name, schema[name]) if i % 2 else pl.lit(name) for i, name in enumerate(parts)]
-    return pl.concat_str(exprs)
-
-
-def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
-    column = pl.col(name)
-    known, form = lines.BY_NAME.get(name), quoting.form_of(name)
-    if (known and known.kind == "money") or name.endswith("_cents"):
-        cents = column.abs() % 100
-        sign = pl.when(column < 0).then(pl.lit("-")).otherwise(pl.lit(""))
-        text = pl.concat_str(
-            sign, pl.lit("$"), (column.abs() // 100).cast(pl.String), pl.lit("."), cents.cast(pl.String).str.zfill(2)
-        )
-    elif dtype == pl.List:
-        items = column.cast(pl.List(pl.String))
-        text = (items.list.eval(quoting.quoted_expr(pl.element(), form)) if form else items).list.join(", ")
-    elif dtype.is_float():
-        text = column.cast(pl.String).str.replace(r"\.0$", "")
-    else:
-        text = quoting.quoted_expr(column, form) if form and dtype == pl.String else column.cast(pl.String)
-    return text.fill_null("nothing")

@@ -12,7 +12,6 @@ import fnmatch
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,17 +51,16 @@ def codes(selectors: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted({rule.code for each in selectors for word in each.split(",") for rule in find(word)}))
 
 
-@dataclass(frozen=True)
-class Override:
+class Override(NamedTuple):
     """An `[[override]]`: for which files and payers (all where there are none) which rules speak, and how."""
 
     paths: tuple[str, ...] = ()
     payers: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     select: tuple[str, ...] = ()
-    severities: Mapping[str, Severity] = field(default_factory=dict)
+    severities: Mapping[str, Severity] = {}
     payer: str | None = None
-    mapping: Mapping[str, str] = field(default_factory=dict)
+    mapping: Mapping[str, str] = {}
 
 
 class Suppression(NamedTuple):
@@ -81,11 +79,10 @@ class Suppression(NamedTuple):
         return self.until is None or as_of <= self.until
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(NamedTuple):
     """Where rules speak, beyond which are chosen; `root` is the folder that path patterns are held to."""
 
-    severities: Mapping[str, Severity] = field(default_factory=dict)
+    severities: Mapping[str, Severity] = {}
     overrides: tuple[Override, ...] = ()
     suppressions: tuple[Suppression, ...] = ()
     root: Path = Path()

@@ -47,6 +47,11 @@ def folder() -> Path:
     """Where imports are kept."""
     if told := os.environ.get("CLAIMLINT_DATA"):
         return Path(told)
+    return _usual_folder()
+
+
+@functools.cache
+def _usual_folder() -> Path:
     import platformdirs
 
     return platformdirs.user_data_path("claimlint", appauthor=False) / "codesets"

@@ -32,6 +32,7 @@ _SEGMENTS = (
     "MOA LX SV1 SV5 QTY MEA PS1 LIN CTP SVD LQ FRM"
 )
 _LEVEL = {packed("20"): 20, packed("22"): 22, packed("23"): 23}
+_HL = {1: "own", 2: "parent", 4: "children"}  # its elements that tell of others
 
 
 ENVELOPE = ("ISA", "GS", "ST", "SE", "GE", "IEA")
@@ -152,8 +153,13 @@ def hierarchy_faults(
         codes = cut.pack(cut.element(hl, 3))
         for code, value in _LEVEL.items():
             level[codes == code] = value
-        own, parent = (cut.text(cut.element(hl, n)).fill_null("") for n in (1, 2))
-        announced = cut.text(cut.element(hl, 4)).to_numpy() == "1"
+        said = pl.DataFrame({name: cut.text(cut.element(hl, n)) for n, name in _HL.items()}).select_seq(
+            pl.col("own", "parent").fill_null(""),
+            number=pl.col("own").cast(pl.Int64, strict=False).fill_null(-1),
+            announced=(pl.col("children") == "1").fill_null(False),
+        )
+        own, parent = said["own"], said["parent"]
+        announced = said["announced"].to_numpy(writable=True)
         at = np.arange(len(hl))
         above = {
             upper: np.maximum.accumulate(np.where(level == upper, at, -1)) for upper in (20, 22)
@@ -162,8 +168,7 @@ def hierarchy_faults(
         named = series(np.where(expected < 0, 0, expected))
         wrong = ((own.gather(named) != parent).to_numpy() | (expected < 0)) & (level > 20)
         wrong &= cut.start[hl] >= told[0]
-        numbers = own.cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
-        unordered = np.diff(numbers, prepend=-1) <= 0
+        unordered = np.diff(said["number"].to_numpy(), prepend=-1) <= 0
         unordered &= cut.start[hl] >= told[0]
         for i in np.flatnonzero(unordered)[:1]:
             message = "HL01 is not a number above that of the HL before it"

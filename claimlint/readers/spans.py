@@ -143,15 +143,18 @@ class Cut:
         if not len(start):
             return pl.Series([], dtype=pl.String)
         if len(start) <= FEW:
-            pairs = zip(start.tolist(), end.tolist(), strict=True)
-            few = [self.data[a:b].decode("utf-8", "replace") or None for a, b in pairs]
-            return pl.Series(few, dtype=pl.String)
+            return pl.Series(self.few(spans), dtype=pl.String)
         if len(self.data) < _SMALL_FILE:
             texts = pl.lit(self.data).bin.slice(pl.lit(pl.Series(start)), pl.lit(pl.Series(end - start)))
             series = pl.select(texts.cast(pl.String)).to_series()
         else:
             series = self._many(start, end)
         return pl.select(pl.when(series != "").then(series)).to_series()
+
+    def few(self, spans: Spans) -> list[str | None]:
+        """The same as a list, of few spans."""
+        pairs = zip(spans[0].tolist(), spans[1].tolist(), strict=True)
+        return [self.data[a:b].decode("utf-8", "replace") or None for a, b in pairs]
 
     def _many(self, start: Ints, end: Ints) -> pl.Series:
         """No byte is copied in Python: the spans' ends, interleaved, are the offsets of an Arrow string array over

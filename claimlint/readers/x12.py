@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from claimlint.lines import COLUMNS, LIST_KINDS, POSITIONS, At, Column, Level
+from claimlint.lines import COLUMNS, LIST_KINDS, POSITIONS, At, Column
 from claimlint.quoting import control
 from claimlint.readers import Locate, NotClaims, Place, Problem, Read, Unreadable
 from claimlint.readers.conformance import (
@@ -58,7 +58,7 @@ _SHORT_ZIP = (
 )
 _ORPHAN = ("a service line (SV1) that belongs to no claim (CLM)", "check that the file was not cut or sorted")
 
-_NO_TEXT = pl.Series([], dtype=pl.String)
+_NO_TEXT = pl.Series([None], dtype=pl.String)
 
 
 class Extractor:
@@ -77,8 +77,10 @@ class Extractor:
         order = np.argsort(anchors, kind="stable")
         self.rows = anchors[order]
         self.has_line = (np.arange(len(anchors)) < len(services))[order]
-        self.row_of: dict[Level, Ints] = {level: loops.opened[level][self.rows] for level in LEVELS}
+        self.row_of: dict[str, Ints] = {level: loops.opened[level][self.rows] for level in LEVELS}
         self.row_of["line"] = np.where(self.has_line, self.row_of["line"], -1)
+        # The subscriber is the patient only where no patient loop is open.
+        self.row_of["self"] = np.where(self.row_of["patient"] < 0, self.row_of["subscriber"], -1)
 
     def candidates(self, at: At) -> tuple[Ints, Ints]:
         """The first segment for a place within each loop: (ordinal of the loop's opening segment, of the segment)."""
@@ -95,28 +97,31 @@ class Extractor:
         first = np.concatenate(([True], owner[1:] != owner[:-1])) if len(owner) else np.zeros(0, np.bool_)
         return owner[first], found[first]
 
-    def _spread(self, level: Level, owner: Ints, values: pl.Series) -> pl.Series:
-        """Values by loop, given to every row in that loop; null where the row's loop has none."""
-        wanted = self.row_of[level]
-        if not len(owner):
-            return pl.Series([None], dtype=values.dtype).new_from_index(0, len(wanted))
-        places = np.full(len(self.cut.ids) + 1, len(values))  # one behind the values there is a null
+    def _index(self, level: str, owner: Ints) -> Ints:
+        """For each row the number of its loop among these, or how many they are."""
+        places = np.full(len(self.cut.ids) + 1, len(owner))
         places[owner] = np.arange(len(owner))
-        index = places[wanted]  # of no loop (-1) that null too
-        if len(index) <= FEW:
-            few = [*values.to_list(), None]
-            return pl.Series([few[i] for i in index.tolist()], dtype=values.dtype)
-        return pl.concat([values, pl.Series([None], dtype=values.dtype)], rechunk=True).gather(pl.Series(index))
+        return places[self.row_of[level]]  # of no loop (-1) the last
 
-    def text(self, at: At) -> pl.Series:
-        """A column of text: one value a row."""
+    def _spread(self, level: str, owner: Ints, values: pl.Series) -> pl.Series:
+        """Values by loop, given to every row in that loop; null where the row's loop has none."""
+        null = pl.Series([None], dtype=values.dtype)
+        if not len(owner):
+            return null.new_from_index(0, len(self.rows))
+        return pl.concat([values, null], rechunk=True).gather(pl.Series(self._index(level, owner)))
+
+    def text(self, at: At, level: str) -> pl.Series:
+        """A column of text: one value a row, of its loop of this level."""
         owner, segments = self.candidates(at)
         if not len(owner):
-            return self._spread(level_of(at), owner, _NO_TEXT)
+            return _NO_TEXT.new_from_index(0, len(self.rows))
         spans = self.cut.element(segments, at.element)
         if at.component:
             spans = self.cut.component(spans, at.component)
-        return self._spread(level_of(at), owner, self.cut.text(spans))
+        if max(len(owner), len(self.rows)) <= FEW:
+            few = [*self.cut.few(spans), None]
+            return pl.Series([few[i] for i in self._index(level, owner).tolist()], dtype=pl.String)
+        return self._spread(level, owner, self.cut.text(spans))
 
     def codes(self, at: At) -> pl.Series:
         """A column of lists: the components of one element."""
@@ -169,36 +174,34 @@ class Extractor:
             self._spread("claim", claims, qualifiers),
         )
 
-    def column(self, column: Column) -> pl.Series:
-        """One column of the service-line table as text, for every row."""
-        result: pl.Series | None = None
+    def column(self, column: Column) -> list[pl.Series]:
+        """One column of the service-line table as text, for every row; then what it says where that is null."""
+        result: list[pl.Series] = []
         for at in column.x12:
-            values = self.codes(at) if column.kind in LIST_KINDS else self.text(at)
-            if column.level == "patient" and level_of(at) == "subscriber" and values.null_count() < len(values):
-                # The subscriber is the patient only where no patient loop is open.
-                dependent = series(self.row_of["patient"] >= 0)
-                values = pl.select(pl.when(~dependent).then(values)).to_series()
-            if result is None:
-                result = values
-            elif result.null_count() and values.null_count() < len(values):
-                result = pl.select(pl.coalesce(result, values)).to_series()
-        assert result is not None
-        return result.alias(column.name)
+            level = level_of(at)
+            of_self = column.level == "patient" and level == "subscriber"
+            values = self.codes(at) if column.kind in LIST_KINDS else self.text(at, "self" if of_self else level)
+            if not result or (result[0].null_count() and values.null_count() < len(values)):
+                result.append(values.alias(f"{column.name} {len(result)}" if result else column.name))
+        return result
 
     def frame(self) -> pl.DataFrame:
         """The rows, with positions as byte offsets."""
         diagnoses, qualifier = self.diagnoses()
         columns = [diagnoses.alias("diagnoses"), qualifier.alias("diagnosis_qualifier")]
-        columns += [self.column(c) for c in COLUMNS if c.x12 and c.name not in ("diagnoses", "diagnosis_qualifier")]
+        found = [self.column(c) for c in COLUMNS if c.x12 and c.name not in ("diagnoses", "diagnosis_qualifier")]
+        columns += (first for first, *_ in found)
         starts = np.append(self.cut.start, -1)  # index -1: no such loop
         positions = {f"at_{level}": starts[self.row_of[level]] for level in LEVELS}
         positions["claim_no"] = np.searchsorted(self.loops.claims, self.row_of["claim"])
         columns += [series(v).cast(pl.Int64).alias(k) for k, v in positions.items()]
-        frame = pl.DataFrame(columns)
-        return _split_ranges(frame)
+        more = [each for _, *others in found for each in others]
+        frame = pl.DataFrame(columns + more).lazy()
+        frame = frame.with_columns(pl.coalesce(each.name for each in every) for every in found if len(every) > 1)
+        return _split_ranges(frame).drop(each.name for each in more).collect()
 
 
-def _split_ranges(frame: pl.DataFrame) -> pl.DataFrame:
+def _split_ranges(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Periods (DTP02 = RD8, `20260105-20260109`) as first and last day."""
     exprs = []
     for c in COLUMNS:
