@@ -108,7 +108,7 @@ class Extractor:
         null = pl.Series([None], dtype=values.dtype)
         if not len(owner):
             return null.new_from_index(0, len(self.rows))
-        return pl.concat([values, null], rechunk=True).gather(pl.Series(self._index(level, owner)))
+        return pl.concat([values, null], rechunk=True).gather(series(self._index(level, owner)))
 
     def text(self, at: At, level: str) -> pl.Series:
         """A column of text: one value a row, of its loop of this level."""
