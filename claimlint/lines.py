@@ -325,10 +325,12 @@ def _by_value(texts: pl.Series, parse: Callable[[pl.Expr], pl.Expr]) -> pl.Serie
 
 def _entries(lists: pl.Series) -> pl.Series:
     """Lists of codes, without blanks around or in the place of an entry, upper case; nothing left is null."""
-    entries, count = lists.explode(), lists.list.len().fill_null(0)
-    clean = entries.str.strip_chars().str.to_uppercase()
+    entries = lists.explode().alias("entry")
+    count = lists.to_frame("list").select_seq(pl.col("list").list.len().fill_null(0)).to_series()
+    clean = pl.col("entry").str.strip_chars().str.to_uppercase()
+    odd = entries.to_frame().select_seq(((clean != pl.col("entry")) | (clean == "")).any()).item()
     # Mostly nothing is to be done, and to see that is a fifth of the work.
-    if (clean != entries).any() or (clean == "").any() or entries.null_count() > (count == 0).sum():
+    if odd or entries.null_count() > (count == 0).sum():
         each = pl.element().str.strip_chars().str.to_uppercase()
         lists = lists.list.eval(pl.when(each != "").then(each)).list.drop_nulls()
         count = lists.list.len().fill_null(0)

@@ -286,7 +286,11 @@ class _Found:
         for ordinal in extractor.split - set(reasons):
             self.faults.append(Fault("STR001", int(cut.start[ordinal]), *_SPLIT_HI, cut.one(ordinal, 1) or None))
         gone = [int(cut.start[ordinal]) for ordinal in reasons]
-        self.frames.append(frame.filter(~pl.col("at_claim").is_in(gone)).with_columns(pl.col("claim_no") + self.claims))
+        if gone:
+            frame = frame.filter(~pl.col("at_claim").is_in(gone))
+        if self.claims:  # of the interchanges before
+            frame = frame.with_columns(pl.col("claim_no") + self.claims)
+        self.frames.append(frame)
         self.claims += len(loops.claims)
         self.service_lines += len(loops.services)
         orphans = loops.services[loops.opened["claim"][loops.services] < 0]
@@ -424,9 +428,9 @@ def finish(reads: Sequence[Read]) -> list[Problem]:
 
 def _short_zip(cut: Cut, towns: Ints) -> bool:
     """Whether an N4 in the United States has no ZIP code of nine digits."""
-    zips, countries = (cut.text(cut.element(towns, number)) for number in (3, 4))
-    short = ~zips.str.contains("^[0-9]{9}$").fill_null(False)
-    return bool((short & (countries.is_null() | (countries == "US"))).any())
+    here = pl.DataFrame({name: cut.text(cut.element(towns, n)) for n, name in ((3, "zip"), (4, "country"))})
+    short = ~pl.col("zip").str.contains("^[0-9]{9}$").fill_null(False)
+    return bool(here.select_seq((short & (pl.col("country").fill_null("US") == "US")).any()).item())
 
 
 def _incomplete(sets: list[Transaction], loops: Loops) -> list[int]:
