@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 import polars as pl
@@ -267,6 +267,11 @@ def parse_date(text: pl.Expr, *, compact_only: bool, day_first: bool = False) ->
         .when(serial.is_not_null())
         .then(pl.date(1899, 12, 30) + pl.duration(days=serial))
     )
+
+
+def nulls(dtypes: Mapping[str, pl.DataType]) -> list[pl.Expr]:
+    """Columns that say nothing: as literals they need no memory, however many lines there are."""
+    return [pl.lit(None, dtype).alias(name) for name, dtype in dtypes.items()]
 
 
 def typed(raw: pl.DataFrame, columns: tuple[Column, ...], *, compact_dates: bool, day_first: bool) -> pl.DataFrame:

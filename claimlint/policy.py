@@ -11,7 +11,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -93,7 +93,8 @@ class PackError(ClaimlintError):
     """A policy pack is malformed; the message names the file, the key and the nearest right one."""
 
 
-class Policy(NamedTuple):
+@dataclass(frozen=True)
+class Policy:
     """One policy: whom and what it is about, when it is in force, and what it sets."""
 
     id: str
@@ -330,14 +331,19 @@ def policy_columns(lines: pl.DataFrame, extra: tuple[Pack, ...] = ()) -> pl.Data
         on = None if era is None else bounds[era - 1] if era else dt.date.min
         rows.append(_resolve(known, chosen[number], procedure, frozenset(groups or ()), on))
     columns: dict[str, pl.Series] = {}
+    silent: list[pl.Expr] = []
     for key, (dtype, _) in KEYS.items():
         values = [r.get(key) for r in rows]
-        columns[f"policy_{key}"] = pl.Series([v.values[key] if v else None for v in values], dtype=dtype)
-        columns[f"policy_{key}_source"] = pl.Series([_source(v) if v else None for v in values], dtype=pl.String)
-        columns[f"policy_{key}_verify"] = pl.Series([v.verify if v else None for v in values], dtype=pl.Boolean)
+        name = f"policy_{key}"
+        if not any(values):
+            silent += schema.nulls({name: dtype, f"{name}_source": pl.String(), f"{name}_verify": pl.Boolean()})
+            continue
+        columns[name] = pl.Series([v.values[key] if v else None for v in values], dtype=dtype)
+        columns[f"{name}_source"] = pl.Series([_source(v) if v else None for v in values], dtype=pl.String)
+        columns[f"{name}_verify"] = pl.Series([v.verify if v else None for v in values], dtype=pl.Boolean)
     combos = combos.select(keys).hstack(pl.DataFrame(columns))
     joined = lines.join(combos, on=keys, how="left", nulls_equal=True, maintain_order="left")
-    return joined.drop("policy_era", "policy_set")
+    return joined.drop("policy_era", "policy_set").with_columns(silent)
 
 
 def _bounds(policy: Policy) -> list[dt.date]:

@@ -221,11 +221,11 @@ def read(kind: str, data: bytes, name: str, mapping: Mapping[str, str] = _NONE) 
     return Register(name, table, carried, [f"{name}: {note}" for note in notes], problems)
 
 
-def _null(columns: tuple[Column, ...], prefix: str, height: int) -> list[pl.Series]:
+def _null(columns: tuple[Column, ...], prefix: str) -> list[pl.Expr]:
     """The columns of a register, joined to lines of which it knows nothing."""
     dtypes: dict[str, pl.DataType] = {} if prefix == "fee_" else {f"{prefix}found": pl.Boolean()}
     dtypes |= {f"{prefix}{c.name}": schema.DTYPES[c.kind] for c in columns}
-    return [pl.Series(name, [None], dtype).new_from_index(0, height) for name, dtype in dtypes.items()]
+    return schema.nulls(dtypes)
 
 
 def join(lines: pl.DataFrame, given: Registers) -> pl.DataFrame:
@@ -244,7 +244,7 @@ def join(lines: pl.DataFrame, given: Registers) -> pl.DataFrame:
         keyed = lines.with_row_index("_row").with_columns(
             _number("prior_authorization").alias("_number"), _member("member_id").alias("_member")
         )
-    found: list[pl.Series] = []
+    found: list[pl.Series | pl.Expr] = []
     for register, columns, prefix, look_up in (
         (given.authorizations, AUTHORIZATIONS, "auth_", _authorized),
         (given.documentation, DOCUMENTATION, "doc_", _documented),
@@ -253,8 +253,8 @@ def join(lines: pl.DataFrame, given: Registers) -> pl.DataFrame:
         if register:
             found += look_up(keyed, register.table).get_columns()
         else:
-            found += _null(columns, prefix, lines.height)
-    return lines.hstack(found)
+            found += _null(columns, prefix)
+    return lines.with_columns(found)
 
 
 def _charged(keyed: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
