@@ -10,14 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from claimlint.quoting import MASK
 from claimlint.quoting import control as safe
 from claimlint.readers import Place, Problem
 from claimlint.readers.envelope import Fault, Transaction
 from claimlint.readers.locate import Locator
-from claimlint.readers.spans import Cut, Ints, among, packed, series
+from claimlint.readers.spans import Cut, Ints, Mask, among, packed, series
 
 # The last element that 837P uses in a segment. REF04 is used, REF03 is not.
 _LAST_ELEMENT = {"NM1": 9, "N3": 2, "N4": 7, "DTP": 3, "LX": 1, "SBR": 9, "NTE": 2, "CLM": 20, "PRV": 3, "SV1": 15}
@@ -216,7 +215,7 @@ def level_problems(found: Iterable[LevelProblem]) -> Iterator[tuple[int, Problem
         yield each.offset, each.problem._replace(message=each.problem.message + also)
 
 
-def _is_named(cut: Cut) -> NDArray[np.bool_]:
+def _is_named(cut: Cut) -> Mask:
     """Which segments begin with two or three letters or digits, the first a letter, and nothing more."""
     start, end = cut.element(np.arange(len(cut.ids)), 0)
     named = among(cut.ids, _SEGMENTS.split())
@@ -225,7 +224,7 @@ def _is_named(cut: Cut) -> NDArray[np.bool_]:
     return named
 
 
-def _without_npi(cut: Cut, sets: list[Transaction], inside: NDArray[np.bool_]) -> list[int]:
+def _without_npi(cut: Cut, sets: list[Transaction], inside: Mask) -> list[int]:
     """The NM1 segments of providers whose number is not qualified as an NPI, as 5010 wants it."""
     inside = inside.copy()
     for each in sets:
@@ -237,7 +236,7 @@ def _without_npi(cut: Cut, sets: list[Transaction], inside: NDArray[np.bool_]) -
     return found
 
 
-def _dates_apart(cut: Cut, inside: NDArray[np.bool_], claim_of: Ints) -> list[int]:
+def _dates_apart(cut: Cut, inside: Mask, claim_of: Ints) -> list[int]:
     """The dates of service that claims have themselves, where a line of theirs has another."""
     dates = np.flatnonzero((cut.ids == packed("DTP")) & inside & (claim_of >= 0))
     dates = dates[cut.pack(cut.element(dates, 1)) == packed("472")]

@@ -213,14 +213,13 @@ def _split_ranges(frame: pl.LazyFrame) -> pl.LazyFrame:
     return frame.with_columns(exprs)
 
 
-_NO_LINES = pl.DataFrame(
-    schema={
+def _no_lines() -> pl.DataFrame:
+    texts = {
         c.name: pl.List(pl.String) if c.kind in LIST_KINDS else pl.String
         for c in COLUMNS
         if c.x12 or c.name == "service_date_to"
     }
-    | dict.fromkeys(POSITIONS, pl.Int64)
-)
+    return pl.DataFrame(schema=texts | dict.fromkeys(POSITIONS, pl.Int64))
 
 
 @dataclass
@@ -377,7 +376,7 @@ def read(data: bytes | Slice, exact: Exact | None = None, delimiters: Delimiters
     opened = text.count(bytes([parts[0].delimiters.terminator]), 0, part.context) if parts else 0
     return Read(
         format="x12",
-        lines=pl.concat(found.frames) if found.frames else _NO_LINES,
+        lines=pl.concat(found.frames) if found.frames else _no_lines(),
         columns=frozenset(c.name for c in COLUMNS if c.x12) | {"service_date_to"},
         claims=found.claims,
         service_lines=found.service_lines,
