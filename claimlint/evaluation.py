@@ -293,8 +293,10 @@ class Evaluation:
         names = [e.meta.output_name() for e in known]
         begin = 0
         for (rule, finds, where, values), shown in zip(taken, told, strict=True):
-            hits = every.slice(begin, len(where)).hstack(values)
+            hits = every.slice(begin, len(where))
             begin += len(where)
+            if values:  # a value may have the name of a column, and then stands for it
+                hits = hits.with_columns(values)
             if view in _ONE:  # the line that speaks for the others does not depend on how the rows stand
                 number = pl.col("service_line").cast(pl.Int64, strict=False)
                 hits = hits.sort("service_date", "claim_id", number, "row", nulls_last=True, maintain_order=True)

@@ -8,9 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
+from claimlint.engine import Options, lint
 from claimlint.examples import BASE, Values
+from claimlint.readers import sniff
+from claimlint.rules import Finds, shipped, use
 from claimlint.write import csv_text
 from tests.test_cli import claimlint
 
@@ -212,3 +216,18 @@ def test_a_plug_in_that_cannot_be_loaded_is_named(installed: dict[str, str], tmp
     ran = claimlint("check", "week.csv", cwd=tmp_path, env={"PYTHONPATH": f"{broken}:{Path(__file__).parents[1]}"})
     assert ran.returncode == 2
     assert "the plug-in sick (sick_rules) cannot be loaded: ModuleNotFoundError" in ran.stderr
+
+
+def test_a_value_may_have_the_name_of_a_column_and_then_stands_for_it() -> None:
+    """Columns that say what every finding says, and others: the rows of many conditions are taken together."""
+    finds = Finds(pl.col("procedure").is_not_null(), values={"payer_name": pl.lit("Somebody"), "units": pl.lit(7)})
+    mine = shipped()["COD102"]._replace(
+        code="LV009", function=lambda: finds, message="{payer_name}, {units}", hint="none", origin="a plug-in"
+    )
+    made = sniff.read(csv_text([DECOMPRESSION]).encode(), {})
+    use([mine], plugins=False)
+    try:
+        found = [f.message for f in lint([("claims.csv", made)], Options()).findings if f.code == "LV009"]
+    finally:
+        use([], plugins=False)
+    assert found == ["Somebody, 7"]
