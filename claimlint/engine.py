@@ -154,7 +154,10 @@ class Run:
         put_away = [part.risk for part in parts]
         for group in self._shelf.groups:
             self._lint_joint(group, parts, not_checked, hits, put_away)
+        # Before what is found fills the memory: for a moment it takes as much as a part does.
         risks = list(map(self._brought_back, put_away))
+        told, shares = causes.of_run(risks, all_rules()), causes.breakdowns(risks)
+        del risks
         found = self._found(hits)
         notes = self._options.scope.notes(self._suppressed, self._options.as_of)
         report = Report(
@@ -168,8 +171,8 @@ class Run:
             {},
             self._all_notes(sum(part.later for part in parts)) + notes,
             pl.concat(map(_lines_at_risk, parts)) if self._each_line and parts else pl.DataFrame(),
-            causes.of_run(risks, all_rules()),
-            causes.breakdowns(risks),
+            told,
+            shares,
             self.intake.unsettled,
         )
         report.summary = {
