@@ -202,12 +202,12 @@ class Run:
     def _lint(self, number: int) -> _Part:
         """Lint a part of the lines by all rules, but for groups of lines that are in several parts."""
         table, options, given = numbered(self._shelf.part(number)), self._options, self._given
+        groups = self._shelf.groups if self._shelf.parts > 1 else ()
+        spanning = [in_groups(table, group, self._shelf.spanning(group)).alias(spans(group)) for group in groups]
+        table = table.with_columns(spanning)
         if options.first_day and self.intake.first_day:
             table, options, given = moved(table, options, given, options.first_day - self.intake.first_day)
         table = enrich(table, options, given, self._payers)
-        groups = self._shelf.groups if self._shelf.parts > 1 else ()
-        spanning = [in_groups(group, self._shelf.spanning(group)).alias(spans(group)) for group in groups]
-        table = table.with_columns(spanning)
         alone = self._shelf.parts == 1
         memory = self._memory if alone else None
         evaluation = Evaluation(table, self.intake.reads, given, options, memory, alone=alone)

@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from claimlint import ClaimlintError
+from claimlint.readers.spans import series
 
 PART_LINES = 25_000  # service lines of a part, about
 MEMORY_LINES = 60_000  # up to so many there is one part, in memory
@@ -29,6 +30,7 @@ _BYTES_PER_LINE = 200  # of a claim file; only for how many parts there are to b
 # Where something is on the disk: offset and length. There are many, so that they stand in arrays, a row each.
 _Place: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 Kept: TypeAlias = bytes | _Place
+_Groups: TypeAlias = np.ndarray[Any, np.dtype[np.uint64]]
 
 
 class CannotShelve(ClaimlintError):
@@ -53,7 +55,7 @@ class Shelf:
         self._schema: Any = None
         # Every group of every part as one number: the group's, with the part's in its last bits.
         self._seen: dict[tuple[str, ...], list[np.ndarray[Any, Any]]] = {group: [] for group in groups}
-        self._spanning: dict[tuple[str, ...], pl.Series] = {}
+        self._spanning: dict[tuple[str, ...], _Groups] = {}
         self._lock = threading.Lock()
 
     def put(self, number: int, frame: pl.DataFrame, *, for_good: bool = False) -> None:
@@ -179,7 +181,7 @@ class Shelf:
     def _in_order(self, frame: pl.DataFrame) -> pl.DataFrame:
         return frame.sort("file_no", maintain_order=True) if self._mixed else frame
 
-    def spanning(self, group: tuple[str, ...]) -> pl.Series:
+    def spanning(self, group: tuple[str, ...]) -> _Groups:
         """The groups (see `in_groups`) that have lines in several parts; known once all lines are there (`settle`)."""
         return self._spanning[group]
 
@@ -189,18 +191,23 @@ class Shelf:
             self._file.close()
 
 
-def _in_several(seen: list[np.ndarray[Any, Any]]) -> pl.Series:
-    """The groups that were seen in several parts."""
+def _in_several(seen: list[np.ndarray[Any, Any]]) -> _Groups:
+    """The groups that were seen in several parts, in order."""
     each = np.concatenate(seen)
     seen.clear()
     each.sort()
     groups = each[np.diff(each, prepend=np.uint64(0)) > 0] >> _PART_BITS
-    return pl.Series(np.unique(groups[1:][groups[1:] == groups[:-1]]))
+    return np.unique(groups[1:][groups[1:] == groups[:-1]])
 
 
-def in_groups(group: tuple[str, ...], groups: pl.Series) -> pl.Expr:
-    """The line is in one of these groups."""
-    return group_key(group).is_in(groups.implode()).fill_null(False) if len(groups) else pl.lit(False)
+def in_groups(lines: pl.DataFrame, group: tuple[str, ...], groups: _Groups) -> pl.Series:
+    """Which lines are in one of these groups, which are in order: of many it takes no memory to search them."""
+    if not len(groups):
+        return pl.Series([False]).new_from_index(0, lines.height)
+    keys = lines.select(group_key(group)).to_series()
+    numbers = keys.fill_null(0).to_numpy()
+    at = np.minimum(np.searchsorted(groups, numbers), len(groups) - 1)
+    return series(groups[at] == numbers) & keys.is_not_null()
 
 
 def group_key(group: Iterable[str]) -> pl.Expr:
