@@ -282,7 +282,7 @@ class Evaluation:
         asked = {"row", *_WIDE.get(view, ()), *_roots(known)}
         told = []
         for rule, finds, _, values in taken:
-            shown = self._shown(rule, finds, view, schema | {each.name: each.dtype for each in values})
+            shown = self._shown(view, rule, finds, schema | {each.name: each.dtype for each in values})
             asked |= _roots((*shown, *self._fixed(view, rule, finds, schema))).difference(v.name for v in values)
             told.append(shown)
         own = [c for c in asked if c in table.columns]
@@ -303,7 +303,7 @@ class Evaluation:
                 hits = hits.unique(_WIDE[view], keep="first", maintain_order=True)
             self._of(view, rule, finds, hits, hits[names].hstack(hits.select_seq(shown)), schema)
 
-    def _shown(self, rule: Rule, finds: Finds, view: str, schema: Mapping[str, pl.DataType]) -> list[pl.Expr]:
+    def _shown(self, view: str, rule: Rule, finds: Finds, schema: Mapping[str, pl.DataType]) -> list[pl.Expr]:
         """What a finding of this condition says of a hit, beside what is known of every hit."""
         severity = pl.lit(rule.severity) if finds.severity is None else finds.severity
         hint = template(finds.hint or rule.hint, schema)
@@ -372,7 +372,7 @@ class Evaluation:
         for rule in rules:
             for finds in rule.conditions():
                 view, values = finds.view or rule.view, finds.values or {}
-                shown = self._shown(rule, finds, view, {**schema, **dict.fromkeys(values, pl.String())})
+                shown = self._shown(view, rule, finds, {**schema, **dict.fromkeys(values, pl.String())})
                 shown += _known(view)
                 needed |= _roots((finds.when, *values.values(), *shown, *self._fixed(view, rule, finds, schema)))
                 asked |= vocabulary.needs(finds)

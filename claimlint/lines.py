@@ -294,10 +294,8 @@ def typed(raw: pl.DataFrame, columns: tuple[Column, ...], *, compact_dates: bool
         "date": functools.partial(parse_date, compact_only=compact_dates, day_first=day_first),
     }
     out: list[pl.Expr | pl.Series] = []
-    for c in blank:
-        out.append(pl.lit(None, DTYPES[c.kind]).alias(c.name))
-        if c.kind in _ALSO_AS_TEXT:
-            out.append(pl.lit(None, _ALSO_AS_TEXT[c.kind]).alias(f"{c.name}_text"))
+    out += nulls({c.name: DTYPES[c.kind] for c in blank})
+    out += nulls({f"{c.name}_text": _ALSO_AS_TEXT[c.kind] for c in blank if c.kind in _ALSO_AS_TEXT})
     for c in filled:
         values = table[c.name]
         if c.kind in LIST_KINDS:
