@@ -8,7 +8,7 @@ habit of billing. Dollars are a union: a line counts once in a cause, however of
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -126,25 +126,34 @@ def told(hits: pl.DataFrame) -> pl.DataFrame:
     return hits.group_by("cause").agg(worst, pl.col("message").min(), pl.col("hint").min())
 
 
-def of_run(parts: Sequence[Risk], rules: Mapping[str, Rule]) -> list[Cause]:
-    """The causes of a run, the dearest first."""
-    parts = [part for part in parts if part.claims.height]
-    if not parts:
+def together(risks: Sequence[Risk]) -> Risk:
+    """What several sets of rules put at risk in the same part of the lines."""
+    if len(risks) == 1:
+        return risks[0]
+    whole = [pl.concat(frames) for frames in zip(*risks, strict=True)]
+    return Risk(told(whole[0]), _sums("key", "claim_key")(whole[1]), _sums("claim_key")(whole[2]), whole[3])
+
+
+def of_run(parts: Callable[[], Iterable[Risk]], rules: Mapping[str, Rule]) -> list[Cause]:
+    """The causes of a run, the dearest first.
+
+    `parts` gives what is at risk in each part of the lines. One at a time is in memory: a claim is in one part alone,
+    so claims are counted there and the counts added up.
+    """
+
+    def found() -> Iterator[Risk]:
+        return (part for part in parts() if part.claims.height)
+
+    counts = (pl.len().alias("claims"), pl.col("cents").sum())
+    each = _added((part.claims.group_by("key").agg(counts) for part in found()), _sums("key"))
+    if not each.height:
         return []
-    found = pl.concat(part.claims for part in parts).group_by("key", "claim_key").agg(pl.col("cents").sum())
-    at_risk = pl.concat(part.at_risk for part in parts).group_by("claim_key").agg(pl.col("cents").sum())
-    each = found.group_by("key").agg(pl.len().alias("claims"), pl.col("cents").sum())
-    each = each.join(told(pl.concat(part.told for part in parts)).with_columns(KEY), on="key")
+    each = each.join(_added((part.told for part in found()), told).with_columns(KEY), on="key")
     each = each.sort(pl.col("cents"), pl.col("claims"), "cause", descending=[True, True, False]).with_row_index("rank")
-    ranked = found.select("key", "claim_key").join(each.select("key", "rank"), on="key")
-    claims = ranked.group_by("claim_key").agg(pl.col("rank").max().alias("last"), pl.len().alias("causes"))
-    claims = claims.join(at_risk, on="claim_key", how="left")
-    alone = claims.filter(pl.col("causes") == 1).group_by("last").agg(pl.len().alias("released"))
-    free = claims.group_by("last").agg(pl.len().alias("free"), pl.col("cents").sum().alias("free_cents"))
-    each = each.join(alone, left_on="rank", right_on="last", how="left").join(
-        free, left_on="rank", right_on="last", how="left"
-    )
-    each = each.sort("rank").with_columns(pl.col("released", "free", "free_cents").fill_null(0))
+    ranks = each.select("key", "rank")
+    free = _added((_freed(part, ranks) for part in found()), _sums("rank"))
+    each = each.join(free, on="rank", how="left").sort("rank")
+    each = each.with_columns(pl.col("released", "free", "free_cents").fill_null(0))
     each = each.with_columns(pl.col("free", "free_cents").cum_sum())
     made = []
     for row in each.iter_rows(named=True):
@@ -168,6 +177,26 @@ def of_run(parts: Sequence[Risk], rules: Mapping[str, Rule]) -> list[Cause]:
     return made
 
 
+def _sums(*by: str) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    return lambda frame: frame.group_by(by).agg(pl.all().sum())
+
+
+def _added(frames: Iterable[pl.DataFrame], add: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
+    """Frames added up one after the other; one without columns if there are none."""
+    whole = pl.DataFrame()
+    for frame in frames:
+        whole = add(pl.concat([whole, frame])) if whole.width else frame
+    return whole
+
+
+def _freed(part: Risk, ranks: pl.DataFrame) -> pl.DataFrame:
+    """By the rank of a cause, the claims (and their cents) of which it is the last one, and those with no other."""
+    claims = part.claims.join(ranks, on="key").group_by("claim_key").agg(pl.col("rank").max(), pl.len().alias("causes"))
+    claims = claims.join(part.at_risk, on="claim_key", how="left")
+    alone = (pl.col("causes") == 1).sum().alias("released")
+    return claims.group_by("rank").agg(alone, pl.len().alias("free"), pl.col("cents").sum().alias("free_cents"))
+
+
 def shares(by_rule: pl.DataFrame, risk: pl.DataFrame) -> pl.DataFrame:
     """The dollars at risk by rule (lines with code and charge) and, of all lines, by payer, provider and week.
 
@@ -185,13 +214,12 @@ def shares(by_rule: pl.DataFrame, risk: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def breakdowns(parts: Sequence[Risk]) -> dict[str, list[Share]]:
+def breakdowns(parts: Iterable[Risk]) -> dict[str, list[Share]]:
     """The shares of all parts together by kind; rules, payers and providers the dearest first, weeks in order."""
     found: dict[str, list[Share]] = {kind: [] for kind in BREAKDOWNS}
-    if not parts:
+    whole = _added((part.shares for part in parts), _sums("kind", "label"))
+    if not whole.height:
         return found
-    sums = (pl.col("cents").sum(), pl.col("lines").sum())
-    whole = pl.concat(part.shares for part in parts).group_by("kind", "label").agg(sums)
     whole = whole.sort(-pl.col("cents"), "label")
     for row in whole.iter_rows(named=True):
         label = quoting.quoted("billing_npi", row["label"]) if row["kind"] == PROVIDER else row["label"]

@@ -94,7 +94,7 @@ class _Part:
     """What the rules gave on a part of the lines.
 
     `charges` and `charges_at_risk` of its lines (US cents); of every line of the run, from row `first` on, a bit that
-    says whether it is at risk, and its charge where that is asked for; `risk` by what; `joint`, by `Rule.across`, the
+    says whether it is at risk, and its charge where that is asked for; `risks` by what; `joint`, by `Rule.across`, the
     lines that are looked at with those of other parts.
     """
 
@@ -104,7 +104,7 @@ class _Part:
     first: int
     at_risk: np.ndarray[Any, np.dtype[np.uint8]]
     each_charge: pl.Series
-    risk: Risk | Kept
+    risks: list[Risk | Kept]
     joint: dict[tuple[str, ...], pl.DataFrame]
     claims: int
     later: int
@@ -151,13 +151,13 @@ class Run:
         for part in parts:
             not_checked.update(part.not_checked)
             self._suppressed.update(part.suppressed)
-        put_away = [part.risk for part in parts]
         for group in self._shelf.groups:
-            self._lint_joint(group, parts, not_checked, hits, put_away)
-        # Before what is found fills the memory: for a moment it takes as much as a part does.
-        risks = list(map(self._brought_back, put_away))
-        told, shares = causes.of_run(risks, all_rules()), causes.breakdowns(risks)
-        del risks
+            self._lint_joint(group, parts, not_checked, hits)
+
+        def risks() -> Iterator[Risk]:
+            return (causes.together([self._brought_back(risk) for risk in part.risks]) for part in parts)
+
+        told, shares = causes.of_run(risks, all_rules()), causes.breakdowns(risks())
         found = self._found(hits)
         notes = self._options.scope.notes(self._suppressed, self._options.as_of)
         report = Report(
@@ -215,6 +215,7 @@ class Run:
             evaluation.add(rule, ~pl.col(spans(rule.across)) if rule.across in groups else None)
         evaluation.run()
         joint = {group: evaluation.rows_of([r for r in self._rules if r.across == group], group) for group in groups}
+        joint = {group: rows for group, rows in joint.items() if rows.height}  # a column takes memory without rows too
         charges, at_risk = evaluation.charges(), evaluation.at_risk()
         first = table.height - len(charges)  # what is past comes first
         is_at_risk = np.zeros(len(charges), np.bool_)
@@ -227,7 +228,7 @@ class Run:
             first,
             np.packbits(is_at_risk),
             charges if self._each_line else charges.clear(),
-            self._put_away(evaluation.risk(at_risk, at_risk["row"])),
+            [self._put_away(evaluation.risk(at_risk, at_risk["row"]))],
             joint,
             present["claim_key"].n_unique(),
             present.filter(pl.col("service_date") > icd10cm.last_day()).height,
@@ -241,11 +242,10 @@ class Run:
         parts: Sequence[_Part],
         not_checked: Counter[NotChecked],
         hits: list[_Hits],
-        risks: list[Risk | Kept],
     ) -> None:
         """Lint the lines of this group's groups that are in several parts, by the rules that are about them."""
         found = [(n, p.joint[group]) for n, p in enumerate(parts) if group in p.joint]
-        frames = [frame.with_columns(pl.lit(n).alias("part")) for n, frame in found if frame.height]
+        frames = [frame.with_columns(pl.lit(n).alias("part")) for n, frame in found]
         if not frames:
             return
         # As they stood: lines by their own place, claims without lines by theirs.
@@ -259,17 +259,18 @@ class Run:
         evaluation.run()
         at_risk = evaluation.at_risk()
         where = table[at_risk["row"].unique()].select("row", "part", "part_row", "charge")
-        new = []
         for (number,), rows in where.partition_by("part", as_dict=True).items():
             own = parts[int(number)]
             lines_of_part = rows["part_row"].to_numpy() - own.first
             is_at_risk = np.unpackbits(own.at_risk).astype(np.bool_)
-            rows = rows.filter(series(~is_at_risk[lines_of_part]))
-            new.append(rows["row"])
-            own.charges_at_risk += int(rows["charge"].sum())
+            new = rows.filter(series(~is_at_risk[lines_of_part]))
+            own.charges_at_risk += int(new["charge"].sum())
             is_at_risk[lines_of_part] = True
             own.at_risk = np.packbits(is_at_risk)
-        risks.append(evaluation.risk(at_risk, pl.concat(new) if new else at_risk["row"]))
+            of_part = at_risk.join(rows, on="row", how="semi")
+            risk = evaluation.risk(of_part, new["row"])
+            risk = risk._replace(told=risk.told.join(of_part, on="cause", how="semi"))
+            own.risks.append(self._put_away(risk))
         self._suppressed.update(evaluation.suppressed)
         for record in evaluation.not_checked:
             not_checked.setdefault(record, 0)

@@ -110,6 +110,7 @@ class Evaluation:
         unknown = table.filter(pl.col("payer_class").is_null() & ~pl.col("past"))
         self._unknown_payers = unknown["claim_key"].n_unique()
         self._payer_classes = set(table["payer_class"].unique())
+        self._silent = {c.name for c in table if c.null_count() == table.height}
         self._case = 0
         self._hits_found: list[pl.DataFrame] = []
         # With how many it is about, where `{count}` stands in the reason.
@@ -117,7 +118,6 @@ class Evaluation:
 
     def add(self, rule: Rule, only: pl.Expr | None = None) -> None:
         """Take a rule in (for `only` these rows), without what the files and registers do not let it check."""
-        table = self._table
         try:
             conditions = rule.conditions()
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything, and takes no other rule with it
@@ -153,7 +153,7 @@ class Evaluation:
                 if self._payer_classes.isdisjoint(rule.payers) and not rule.across:  # whose lines others may look at
                     continue
                 when = when & pl.col("payer_class").is_in(rule.payers)
-            if finds.only_with in table.columns and table[finds.only_with].null_count() == table.height:
+            if finds.only_with in self._silent:
                 continue
             self._cases.setdefault(finds.view or rule.view, []).append(_Case(rule, finds, when))
         if self._unknown_payers and (rule.payers or rule.policy):

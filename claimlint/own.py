@@ -84,7 +84,7 @@ def _rule(entry: Entry) -> Rule:
         policy=(),
         optional=(),
         function=lambda: Finds(where),
-        doc="\n\n".join(doc),
+        docstring="\n\n".join(doc),
         origin=entry.at(),
     )
     _examples(entry, rule.doc)

@@ -1,5 +1,6 @@
 """Large files are read in slices and linted in parts: nothing may depend on where the cuts are."""
 
+import datetime as dt
 import gzip
 import zipfile
 from collections.abc import Callable
@@ -65,8 +66,9 @@ def test_slices_and_parts_say_what_the_whole_says(
     assert told([str(file)], history=(history,), **given) == whole
 
 
+@pytest.mark.parametrize("first_day", [None, dt.date(2025, 9, 1)], ids=["as they are", "moved"])
 def test_groups_of_lines_of_several_patients_are_looked_at_across_parts(
-    tmp_path: Path, cut_small: Callable[[int], None]
+    first_day: dt.date | None, tmp_path: Path, cut_small: Callable[[int], None]
 ) -> None:
     rules = ("STR009", "NEC222", "AUT305", "AUT310")
     for number, code in enumerate(rules):
@@ -78,7 +80,7 @@ def test_groups_of_lines_of_several_patients_are_looked_at_across_parts(
             cut_small(3_000)
         for code in rules:
             given = {kind: tmp_path / code / f"{kind}.csv" for kind in ("authorizations", "documentation")}
-            found[parts, code] = told([str(tmp_path / f"{code}.csv")], **given)
+            found[parts, code] = told([str(tmp_path / f"{code}.csv")], first_day=first_day, **given)
     for code in rules:
         assert code in found["one", code]["summary"]["findings_by_code"]  # type: ignore[index]
         assert found["many", code] == found["one", code]

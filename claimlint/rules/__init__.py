@@ -91,10 +91,15 @@ class Rule(NamedTuple):
     policy: tuple[str, ...]
     optional: tuple[str, ...]
     function: Callable[[], pl.Expr | Finds | list[Finds]] | None
-    doc: str
+    docstring: str
     across: tuple[str, ...] = ()  # columns by which it groups lines of several patients
     corrected_by_reader: bool = False  # its findings may carry an unsafe fix, though it has no conditions
     origin: str = ""  # where a rule of the user's own is from: `claimlint.toml:12`, or the plug-in's name
+
+    @property
+    def doc(self) -> str:
+        """Its docstring without the indentation of the source."""
+        return inspect.cleandoc(self.docstring)
 
     @property
     def family(self) -> str:
@@ -163,7 +168,7 @@ def rule(
             tuple(policy),
             tuple(optional),
             function,
-            inspect.cleandoc(function.__doc__ or ""),
+            function.__doc__ or "",
             tuple(across),
         )
         _REGISTRY[code] = made
@@ -176,9 +181,8 @@ def reader_rule(
     code: str, name: str, *, snip: int, carc: str, source: str, doc: str, corrected_by_reader: bool = False
 ) -> Rule:
     """A rule whose findings the readers give themselves, since only they see the bytes."""
-    about = inspect.cleandoc(doc)
     made = Rule(
-        code, name, "error", snip, carc, "", "", "", source, "line", (), (), (), None, about, (), corrected_by_reader
+        code, name, "error", snip, carc, "", "", "", source, "line", (), (), (), None, doc, (), corrected_by_reader
     )
     _REGISTRY[code] = made
     return made

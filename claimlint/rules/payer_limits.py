@@ -170,8 +170,7 @@ def therapy_threshold_without_kx() -> list[Finds]:
     Clean: below it
         claim_filing_indicator=MB member_id=1EG4TE5MK73 charge=900.00
     """
-    by_year = pl.col("effective_from").dt.year()
-    thresholds = codeset.table("therapy_thresholds").unique(by_year, keep="last", maintain_order=True)
+    thresholds = codeset.table("therapy_thresholds")
     year = pl.col("service_date").dt.year()
     discipline = (
         pl.when(has_modifier("GO")).then(pl.lit("OT")).when(has_modifier("GP", "GN")).then(pl.lit("PT and SLP"))
@@ -179,9 +178,8 @@ def therapy_threshold_without_kx() -> list[Finds]:
     # Row by row: the lines up to this one, in the order of their days.
     charge = pl.when(discipline.is_not_null()).then("charge").fill_null(0)
     so_far = charge.cum_sum().over("patient_key", year, discipline, order_by=["service_date", "row"])
-    years = thresholds["effective_from"].dt.year().to_list()
-    cents = [amount * 100 for amount in thresholds["amount"].to_list()]
-    threshold = year.replace_strict(years, cents, default=None, return_dtype=pl.Int64)
+    cents = {day.year: amount * 100 for day, amount in thresholds.select("effective_from", "amount").iter_rows()}
+    threshold = year.replace_strict(cents, default=None, return_dtype=pl.Int64)
     counted = discipline.is_not_null() & ~has_modifier("KX", "GY", "GA", "GZ")
     values = {"year": year, "discipline": discipline, "so_far_cents": so_far, "threshold_cents": threshold}
     return [
