@@ -174,7 +174,8 @@ class Shelf:
             if length:
                 plain = pa.decompress(self._read(at, length), size, "lz4")
                 found.append(pa.ipc.read_record_batch(plain, self._schema))
-        frame = pl.from_arrow(pa.Table.from_batches(found, self._schema), rechunk=True)
+        # Many small pieces: Arrow puts them together in less time and memory than Polars.
+        frame = pl.from_arrow(pa.Table.from_batches(found, self._schema).combine_chunks())
         assert isinstance(frame, pl.DataFrame)
         return self._in_order(frame)
 
