@@ -140,6 +140,7 @@ class Run:
         """Lint all that was taken in."""
         parts: list[_Part] = []
         self._payers = self._options.scope.payers(self.intake.reads)
+        self.intake.settle()
         self._shelf.settle()
         if self._shelf.parts > 1:
             give_back()
@@ -341,8 +342,8 @@ def _counted(record: NotChecked, count: int) -> NotChecked:
 
 def seen(reads: Sequence[tuple[str, Read]], options: Options, given: registers.Registers, view: str) -> pl.DataFrame:
     """The table of these files as rules of a view see it, with every column."""
-    frames = [typed(made, number, past=False) for number, (_, made) in enumerate(reads)]
-    table = enrich(numbered(pl.concat(frames)), options, given)
+    table = typed({number: made for number, (_, made) in enumerate(reads)}, past=False)
+    table = enrich(numbered(table.sort("file_no", maintain_order=True)), options, given)
     return Evaluation(table, dict(enumerate(reads)), given, options).view(view, set(table.columns))
 
 

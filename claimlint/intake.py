@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".xml": "xml", ".837": "x12", ".837p"
 _NO_LINES = pl.DataFrame()  # of a read whose lines are shelved
 # The share of a run's time, about, after which files are read.
 READING = 0.3
+_SMALL, _MANY = 100, 200  # lines of a small file, and how many of them are shelved together
 
 
 class _Unit(NamedTuple):
@@ -48,7 +50,7 @@ class Intake:
 
     `files` by name, and what is told of them in `notes`; `failed`: name, code and message of each that could not be
     read; `unsettled`: names of those to be read again by the next run; `reads`: name and what was read, by the
-    `file_no` of their lines; `first_day` of service in any of them.
+    `file_no` of their lines.
     """
 
     def __init__(self, options: Options, shelf: Shelf) -> None:
@@ -58,7 +60,9 @@ class Intake:
         self.failed: list[tuple[str, str, str]] = []
         self.unsettled: set[str] = set()
         self.reads: dict[int, tuple[str, Read]] = {}
-        self.first_day: dt.date | None = None
+        self._first_days: dict[int, dt.date] = {}  # of service, by the number under which lines were shelved
+        self._small: dict[int, Read] = {}  # small files that wait for others
+        self._lock = threading.Lock()
         self._options, self._shelf = options, shelf
         self._claims = 0
         self._columns: dict[frozenset[str], frozenset[str]] = {}
@@ -68,7 +72,7 @@ class Intake:
         """Take in the earlier exports, before any file. Raises CannotRun for one that cannot be read."""
         reads, self.history_notes = read_history(self._options)
         for _, made in reads:
-            self._shelf.put(self._past, typed(made, self._past, past=True))
+            self._shelf.put(self._past, typed({self._past: made}, past=True))
             self._past += 1
         self._count = self._past
 
@@ -98,6 +102,8 @@ class Intake:
             if unit.sliced.finish(list(reads.values())):
                 return reads
             self._shelf.take_back(reads)
+            for number in reads:
+                self._first_days.pop(number, None)
             made = self._read(_Unit(unit.opened, min(reads)))[1]
         except NotClaims as error:
             made = error.code, str(error)
@@ -168,11 +174,35 @@ class Intake:
         self._count += 1
 
     def _shelve(self, number: int, made: Read, *, for_good: bool = True) -> None:
-        table = typed(made, number, past=False)
+        """Put the lines of a read on the shelf; those of small files together, unless they may be taken back."""
+        reads = {number: made}
+        if for_good and made.lines.height <= _SMALL:
+            with self._lock:
+                self._small[number] = made
+                if len(self._small) < _MANY:
+                    return
+                reads, self._small = self._small, {}
+        self._put(reads)
+
+    def _put(self, reads: dict[int, Read]) -> None:
+        table, number = typed(reads, past=False), min(reads)
         first = table["service_date"].min()
-        made.first_day = first if isinstance(first, dt.date) else None
-        self._shelf.put(number, table, for_good=for_good)
-        made.lines = _NO_LINES
+        if isinstance(first, dt.date):
+            self._first_days[number] = first
+        self._shelf.put(number, table)
+        for made in reads.values():
+            made.lines = _NO_LINES
+
+    def settle(self) -> None:
+        """All files were taken in: those that wait for others are shelved."""
+        if self._small:
+            self._put(self._small)
+            self._small = {}
+
+    @property
+    def first_day(self) -> dt.date | None:
+        """The first day of service in any file."""
+        return min(self._first_days.values(), default=None)
 
     def _take(self, name: str, number: int, made: Read) -> None:
         self.files[name] = None
@@ -183,8 +213,6 @@ class Intake:
         suffix = Path(name).suffix.lower()
         if _SUFFIXES.get(suffix, made.format) != made.format:
             self.notes[f"{name}: named {suffix}, read as {made.format.upper()} for what is in it"] = None
-        if made.first_day and (self.first_day is None or made.first_day < self.first_day):
-            self.first_day = made.first_day
 
     def progress(self, begin: float, end: float, share: float) -> None:
         """Tell that this share of the work between `begin` and `end` is done."""

@@ -22,7 +22,6 @@ from claimlint.readers.spans import series
 
 PART_LINES = 25_000  # service lines of a part, about
 MEMORY_LINES = 60_000  # up to so many there is one part, in memory
-_SMALL, _MANY = 100, 200  # lines of a small frame, and how many of them are put together into one
 _PART_BITS = 9  # of the number of a part: there are at most 512
 _BYTES_PER_LINE = 200  # of a claim file; only for how many parts there are to be
 
@@ -46,8 +45,7 @@ class Shelf:
         self.groups = groups
         self.expected_bytes = expected_bytes
         self._frames: dict[int, pl.DataFrame] = {}
-        self._small: dict[int, pl.DataFrame] = {}
-        self._mixed = False  # frames were put together, so lines are not in the order of the numbers
+        self._mixed = False  # there are frames of several reads, so lines are not in the order of the numbers
         self._lines = 0
         # It has no name, so whatever happens to the run, nothing of a patient stays on the disk.
         self._file: IO[bytes] | None = None
@@ -58,19 +56,11 @@ class Shelf:
         self._spanning: dict[tuple[str, ...], _Groups] = {}
         self._lock = threading.Lock()
 
-    def put(self, number: int, frame: pl.DataFrame, *, for_good: bool = False) -> None:
-        """Take in the lines of a read; they come out in the order of the numbers, which their `file_no` are.
-
-        Those that are there `for_good` are not taken back. A frame needs more memory for its columns than for a few
-        lines, so small ones are put together.
-        """
+    def put(self, number: int, frame: pl.DataFrame) -> None:
+        """Take in the lines of a read, or of several from `number` on; they come out in the order of `file_no`."""
         with self._lock:
             self._lines += frame.height
-            if for_good and frame.height <= _SMALL:
-                self._small[number] = frame
-                if len(self._small) < _MANY and (self._file or self._lines <= MEMORY_LINES):
-                    return
-                number, frame = self._together()
+            self._mixed |= frame["file_no"].min() != frame["file_no"].max()
             if self._file is None and self._lines <= MEMORY_LINES:
                 self._frames[number] = frame
                 return
@@ -81,22 +71,11 @@ class Shelf:
         for each, lines in (*waiting.items(), (number, frame)):
             self._write(each, lines)
 
-    def _together(self) -> tuple[int, pl.DataFrame]:
-        small, self._small = self._small, {}
-        self._mixed = True
-        return min(small), pl.concat([small[n] for n in sorted(small)])
-
     def settle(self) -> None:
-        """All lines are there: those that wait take their places."""
-        with self._lock:
-            waiting = [self._together()] if self._small else []
-            if self._file is None:
-                self._frames |= waiting
-                return
-        for number, frame in waiting:
-            self._write(number, frame)
-        for group in self.groups:  # now, when little else is in memory: of many lines it takes some
-            self._spanning[group] = _in_several(self._seen.pop(group))
+        """All lines are there: which groups are in several parts is worked out while little else is in memory."""
+        if self._file is not None:
+            for group in self.groups:
+                self._spanning[group] = _in_several(self._seen.pop(group))
 
     def take_back(self, numbers: Iterable[int]) -> None:
         """Forget the lines of these reads."""

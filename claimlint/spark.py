@@ -198,7 +198,7 @@ def _reader(job: _Job) -> Any:
                 if isinstance(made, tuple):
                     rows = [(_FILE, number, -1, pickle.dumps(_File(name, None, made)))]
                 else:
-                    table = typed(made, number, past=False).with_columns(part_of(job.parts))
+                    table = typed({number: made}, past=False).with_columns(part_of(job.parts))
                     rows = [
                         (_LINES, number, int(part), _as_bytes(own_lines.drop("part")))
                         for (part,), own_lines in table.partition_by("part", as_dict=True).items()

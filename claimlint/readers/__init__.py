@@ -6,7 +6,6 @@ it cannot read it tells as a `Problem` (an STR finding), and a claim that is the
 
 from __future__ import annotations
 
-import datetime as dt
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -74,7 +73,7 @@ class Read:
     what is unreadable too. `notes`: what was taken care of and the user should know (encoding, order of day and month).
     `locate(positions, column, index, show_phi)` finds the exact place of a value. `interchanges`: sender, receiver and
     control number of each X12 interchange, with its place. `compact_dates`: values are spelled as X12 wants them.
-    `separator`: what parts the cells of a CSV. `first_day`: of service, once the engine has looked.
+    `separator`: what parts the cells of a CSV.
     Of a slice of a large file: `part`, for `Sliced.finish`; and `again`, which gives its `locate`, since its bytes were
     not kept.
     """
@@ -88,7 +87,6 @@ class Read:
     compact_dates: bool
     day_first: bool = False
     separator: str = ""
-    first_day: dt.date | None = None
     problems: list[Problem] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
