@@ -165,7 +165,7 @@ def hierarchy_faults(
         }  # the latest provider and subscriber
         expected = np.select([level == 22, level == 23], [above[20], above[22]], -1)
         named = series(np.where(expected < 0, 0, expected))
-        wrong = ((own.gather(named) != parent).to_numpy() | (expected < 0)) & (level > 20)
+        wrong = ((own[named] != parent).to_numpy() | (expected < 0)) & (level > 20)
         wrong &= cut.start[hl] >= told[0]
         unordered = np.diff(said["number"].to_numpy(), prepend=-1) <= 0
         unordered &= cut.start[hl] >= told[0]

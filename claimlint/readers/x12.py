@@ -5,6 +5,7 @@ The XML reader comes here too: a dialect's stylesheet turns a document back into
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -108,7 +109,7 @@ class Extractor:
         null = pl.Series([None], dtype=values.dtype)
         if not len(owner):
             return null.new_from_index(0, len(self.rows))
-        return pl.concat([values, null], rechunk=True).gather(series(self._index(level, owner)))
+        return pl.concat([values, null], rechunk=True)[series(self._index(level, owner))]
 
     def text(self, at: At, level: str) -> pl.Series:
         """A column of text: one value a row, of its loop of this level."""
@@ -196,16 +197,17 @@ class Extractor:
         positions["claim_no"] = np.searchsorted(self.loops.claims, self.row_of["claim"])
         columns += [series(v).cast(pl.Int64).alias(k) for k, v in positions.items()]
         more = [each for _, *others in found for each in others]
+        filled = {first.name for first, *others in found if others or first.null_count() < len(first)}
         frame = pl.DataFrame(columns + more).lazy()
         frame = frame.with_columns(pl.coalesce(each.name for each in every) for every in found if len(every) > 1)
-        return _split_ranges(frame).drop(each.name for each in more).collect()
+        return _split_ranges(frame, filled).drop(each.name for each in more).collect()
 
 
-def _split_ranges(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Periods (DTP02 = RD8, `20260105-20260109`) as first and last day."""
-    exprs = []
+def _split_ranges(frame: pl.LazyFrame, filled: set[str]) -> pl.LazyFrame:
+    """Periods (DTP02 = RD8, `20260105-20260109`) as first and last day, in those columns that say something."""
+    exprs = [] if "service_date" in filled else [pl.lit(None, pl.String).alias("service_date_to")]
     for c in COLUMNS:
-        if c.kind == "date" and c.x12:
+        if c.kind == "date" and c.x12 and c.name in filled:
             period = pl.col(c.name).str.contains(r"^[0-9]{8}-[0-9]{8}$")
             exprs.append(pl.when(period).then(pl.col(c.name).str.head(8)).otherwise(pl.col(c.name)).alias(c.name))
             if c.name == "service_date":
@@ -427,9 +429,9 @@ def finish(reads: Sequence[Read]) -> list[Problem]:
 
 def _short_zip(cut: Cut, towns: Ints) -> bool:
     """Whether an N4 in the United States has no ZIP code of nine digits."""
-    here = pl.DataFrame({name: cut.text(cut.element(towns, n)) for n, name in ((3, "zip"), (4, "country"))})
-    short = ~pl.col("zip").str.contains("^[0-9]{9}$").fill_null(False)
-    return bool(here.select_seq((short & (pl.col("country").fill_null("US") == "US")).any()).item())
+    codes, countries = (cut.few(cut.element(towns, n)) for n in (3, 4))
+    short = (code is None or not re.fullmatch("[0-9]{9}", code) for code in codes)
+    return any(each and country in (None, "US") for each, country in zip(short, countries, strict=True))
 
 
 def _incomplete(sets: list[Transaction], loops: Loops) -> list[int]:
