@@ -8,7 +8,7 @@ habit of billing. Dollars are a union: a line counts once in a cause, however of
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -131,27 +131,32 @@ def together(risks: Sequence[Risk]) -> Risk:
     if len(risks) == 1:
         return risks[0]
     whole = [pl.concat(frames) for frames in zip(*risks, strict=True)]
-    return Risk(told(whole[0]), _sums("key", "claim_key")(whole[1]), _sums("claim_key")(whole[2]), whole[3])
+    sums = _sums("key", "claim_key")(whole[1]), _sums("claim_key")(whole[2]), _sums("kind", "label")(whole[3])
+    return Risk(told(whole[0]), *sums)
 
 
-def of_run(parts: Callable[[], Iterable[Risk]], rules: Mapping[str, Rule]) -> list[Cause]:
-    """The causes of a run, the dearest first.
+def of_run(
+    parts: Callable[[], Iterable[Risk]], rules: Mapping[str, Rule]
+) -> tuple[list[Cause], dict[str, list[Share]]]:
+    """The causes of a run, the dearest first, and the breakdowns of what is at risk (see `breakdowns`).
 
     `parts` gives what is at risk in each part of the lines. One at a time is in memory: a claim is in one part alone,
     so claims are counted there and the counts added up.
     """
-
-    def found() -> Iterator[Risk]:
-        return (part for part in parts() if part.claims.height)
-
+    each = said = free = shared = pl.DataFrame()
     counts = (pl.len().alias("claims"), pl.col("cents").sum())
-    each = _added((part.claims.group_by("key").agg(counts) for part in found()), _sums("key"))
+    for part in parts():
+        shared = _added(shared, part.shares, _sums("kind", "label"))
+        if part.claims.height:
+            each = _added(each, part.claims.group_by("key").agg(counts), _sums("key"))
+            said = _added(said, part.told, told)
     if not each.height:
-        return []
-    each = each.join(_added((part.told for part in found()), told).with_columns(KEY), on="key")
+        return [], breakdowns(shared)
+    each = each.join(said.with_columns(KEY), on="key")
     each = each.sort(pl.col("cents"), pl.col("claims"), "cause", descending=[True, True, False]).with_row_index("rank")
     ranks = each.select("key", "rank")
-    free = _added((_freed(part, ranks) for part in found()), _sums("rank"))
+    for part in parts():  # once more, now that it is known which comes first
+        free = _added(free, _freed(part, ranks), _sums("rank"))
     each = each.join(free, on="rank", how="left").sort("rank")
     each = each.with_columns(pl.col("released", "free", "free_cents").fill_null(0))
     each = each.with_columns(pl.col("free", "free_cents").cum_sum())
@@ -174,19 +179,15 @@ def of_run(parts: Callable[[], Iterable[Risk]], rules: Mapping[str, Rule]) -> li
                 row["free_cents"],
             )
         )
-    return made
+    return made, breakdowns(shared)
 
 
 def _sums(*by: str) -> Callable[[pl.DataFrame], pl.DataFrame]:
     return lambda frame: frame.group_by(by).agg(pl.all().sum())
 
 
-def _added(frames: Iterable[pl.DataFrame], add: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
-    """Frames added up one after the other; one without columns if there are none."""
-    whole = pl.DataFrame()
-    for frame in frames:
-        whole = add(pl.concat([whole, frame])) if whole.width else frame
-    return whole
+def _added(whole: pl.DataFrame, more: pl.DataFrame, add: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
+    return add(pl.concat([whole, more])) if whole.width else more
 
 
 def _freed(part: Risk, ranks: pl.DataFrame) -> pl.DataFrame:
@@ -214,10 +215,9 @@ def shares(by_rule: pl.DataFrame, risk: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def breakdowns(parts: Iterable[Risk]) -> dict[str, list[Share]]:
-    """The shares of all parts together by kind; rules, payers and providers the dearest first, weeks in order."""
+def breakdowns(whole: pl.DataFrame) -> dict[str, list[Share]]:
+    """`shares` by kind; rules, payers and providers the dearest first, weeks in order."""
     found: dict[str, list[Share]] = {kind: [] for kind in BREAKDOWNS}
-    whole = _added((part.shares for part in parts), _sums("kind", "label"))
     if not whole.height:
         return found
     whole = whole.sort(-pl.col("cents"), "label")

@@ -158,7 +158,7 @@ class Run:
         def risks() -> Iterator[Risk]:
             return (causes.together([self._brought_back(risk) for risk in part.risks]) for part in parts)
 
-        told, shares = causes.of_run(risks, all_rules()), causes.breakdowns(risks())
+        told, shares = causes.of_run(risks, all_rules())
         found = self._found(hits)
         notes = self._options.scope.notes(self._suppressed, self._options.as_of)
         report = Report(
