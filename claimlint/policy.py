@@ -82,11 +82,11 @@ _WORDS = (
     ("medicaid", r"medicaid|medi-cal|^mcd$|community plan"),
     ("tricare", r"tricare|champus|humana military|health net federal"),
     ("va", r"veterans|^va\b|vaccn|champva"),
-    ("medicare", r"medicare|^mcr$|railroad"),
+    ("medicare", r"medicare(?!.*\bsupplement)|^mcr$|railroad"),  # a supplement is a commercial plan beside it
     ("liability", r"liability"),
     ("commercial", r"commercial|blue ?cross|bcbs|blue shield|\bhmo\b|\bppo\b|^group|^private|^other$|insurance"),
 )
-_MEDICARE_ADVANTAGE = r"medicare (adv|part c|replacement|complete|plus|choice|hmo|ppo)|advantra|medicare advantage"
+_MEDICARE_ADVANTAGE = r"medicare (adv|part c|replacement|complete|plus|choice|hmo|ppo)|advantra|\bgold plus\b"
 
 
 class PackError(ClaimlintError):

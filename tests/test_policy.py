@@ -142,6 +142,7 @@ def test_a_line_without_a_date_has_no_policy() -> None:
         (None, "Medicare Part B", "medicare"), (None, "AARP Medicare Advantage", "medicare-advantage"),
         (None, "UHC Community Plan", "medicaid"), (None, "Humana Military", "tricare"), (None, "Aetna", "commercial"),
         (None, "Workers Compensation Fund", "workers-comp"), (None, "Self Pay", "self-pay"), (None, "Acme", None),
+        (None, "Mutual of Omaha Medicare Supplement", None),
         ("Work Comp", "Acme", "workers-comp"), ("Commercial", "Acme", "commercial"), ("??", "Acme", None),
     ],
 )  # fmt: skip
@@ -154,7 +155,9 @@ def test_the_class_of_a_payer(indicator: str | None, name: str | None, payer_cla
     [
         ("MB", "Humana Medicare Advantage", "the payer's name says Medicare Advantage"),
         ("CI", "Medicare", "the payer's name says medicare"),
+        ("HM", "Humana Gold Plus", "the payer's name says Medicare Advantage"),
         ("CI", "Acme", None),
+        ("CI", "AARP Medicare Supplement", None),
         ("MB", "Medicare", None),
     ],
 )

@@ -263,6 +263,8 @@ def decompression_billed_as_traction() -> Finds:
         procedure=97012 units=1 line_note="intermittent mechanical traction"
     Clean: surgery is something else
         procedure=97012 units=1 line_note="status after surgical decompression 2019"
+    Clean: so it is with a side and a level
+        procedure=97012 units=1 line_note="s/p right L4-5 decompression, hx laminectomy w/ decompression"
     """
     return _hides_decompression(is_traction(), says_decompression())
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from claimlint.rules import Finds, rule
-from claimlint.vocabulary import is_decompression, is_missing, is_session, is_traction, policy
+from claimlint.vocabulary import has_modifier, is_decompression, is_missing, is_session, is_traction, policy
 
 # Outcomes that say that conservative care helped, is not over, or was never tried. Free text that says neither is
 # taken as a failure: a rule must not misread a sentence.
@@ -32,8 +32,9 @@ def _wants_conservative_care() -> pl.Expr:
 
 
 def _needs_plan() -> pl.Expr:
-    """Decompression, and therapy or traction where the policy wants a plan of care."""
-    return is_decompression() | (is_session() & policy("plan_of_care_required").fill_null(False))
+    """Decompression, and therapy or traction where the policy wants a plan of care; not what is billed as excluded."""
+    wanted = is_decompression() | (is_session() & policy("plan_of_care_required").fill_null(False))
+    return wanted & ~has_modifier("GY")
 
 
 def _first_decompression() -> pl.Expr:
@@ -174,6 +175,9 @@ doc.plan_of_care_end= doc.plan_of_care_certified=
         procedure=S9090 modifiers= doc.plan_of_care_start=2026-01-28
     Clean: a plan covers the day
         procedure=S9090 modifiers=
+    Clean: billed as excluded from coverage, for a denial that the patient or another plan needs
+        claim_filing_indicator=MB member_id=1EG4TE5MK73 payer_name=Medicare modifiers=GP,GY \
+doc.plan_of_care_start= doc.plan_of_care_end= doc.plan_of_care_certified=
     """
     return [
         Finds(_needs_plan() & pl.col("doc_found") & ~_has_plan()),
@@ -322,8 +326,10 @@ def care_without_physician_order() -> pl.Expr:
         procedure=S9090 modifiers= referring_npi=
     Clean: therapy by direct access for a commercial plan
         referring_npi=
+    Clean: billed as excluded from coverage
+        claim_filing_indicator=MB member_id=1EG4TE5MK73 payer_name=Medicare modifiers=GP,GY referring_npi=
     """
     # Many plans let therapists see patients without an order; those that have the plan certified do not.
     certified = is_session() & policy("plan_certification_days").is_not_null()
     wanted = certified | (is_decompression() & policy("plan_of_care_required").fill_null(False))
-    return wanted & is_missing("referring_npi")
+    return wanted & ~has_modifier("GY") & is_missing("referring_npi")

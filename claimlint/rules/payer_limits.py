@@ -169,14 +169,17 @@ def therapy_threshold_without_kx() -> list[Finds]:
         claim_filing_indicator=MB member_id=1EG4TE5MK73 charge=2500.00 modifiers=GP,KX
     Clean: below it
         claim_filing_indicator=MB member_id=1EG4TE5MK73 charge=900.00
+    Clean: what is billed as excluded does not count
+        claim_filing_indicator=MB member_id=1EG4TE5MK73 charge=2450.00 modifiers=GP,GY
+        service_line=2 procedure=97140 charge=100.00
     """
     thresholds = codeset.table("therapy_thresholds")
     year = pl.col("service_date").dt.year()
     discipline = (
         pl.when(has_modifier("GO")).then(pl.lit("OT")).when(has_modifier("GP", "GN")).then(pl.lit("PT and SLP"))
     )
-    # Row by row: the lines up to this one, in the order of their days.
-    charge = pl.when(discipline.is_not_null()).then("charge").fill_null(0)
+    # Row by row: the lines up to this one, in the order of their days; Medicare pays nothing of what it excludes.
+    charge = pl.when(discipline.is_not_null() & ~has_modifier("GY")).then("charge").fill_null(0)
     so_far = charge.cum_sum().over("patient_key", year, discipline, order_by=["service_date", "row"])
     cents = {day.year: amount * 100 for day, amount in thresholds.select("effective_from", "amount").iter_rows()}
     threshold = year.replace_strict(cents, default=None, return_dtype=pl.Int64)
